@@ -1,0 +1,67 @@
+"""What every command is: a frozen, validated value that knows where and what it runs.
+
+To add a command, read ``checkip.py``, write one like it, and add its row to ``COMMANDS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from dispatcher.inventory import Inventory
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One thing that is wrong with a subject.
+
+    ``field`` is the key as the user writes it (``CHECKIP``; empty: the subject as a whole), ``value`` what was
+    found there (at most 80 characters), ``code`` the row in ``dispatcher.replies.sentences`` with what was
+    expected, ``data`` what that sentence names, ``suggestion`` the nearest valid value, if there is one.
+    """
+
+    field: str
+    value: str
+    code: str
+    data: Mapping[str, str] = field(default_factory=dict)
+    suggestion: str | None = None
+
+
+class InvalidCommand(ValueError):  # noqa: N818 - an answer for the sender, not a fault of ours
+    """A subject that is no valid command: every problem at once, and a subject to copy.
+
+    ``corrected`` is a whole valid subject without the token, made from what was understood.
+    """
+
+    def __init__(self, problems: tuple[Problem, ...], corrected: str) -> None:
+        super().__init__("; ".join(f"{problem.field}: {problem.code}" for problem in problems))
+        self.problems = problems
+        self.corrected = corrected
+
+
+class Command(BaseModel):
+    """One validated command. Fields are named after the subject's keys, in lower case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keyword: ClassVar[str]  # the subject's first key; also the command's name
+    playbook: ClassVar[str]  # file in playbooks/
+    group: ClassVar[str]  # the inventory group that it may touch
+    purpose: ClassVar[str]  # one sentence for the help, a catalogue entry
+    example: ClassVar[str]  # a valid subject, without token
+
+    def servers(self, inventory: Inventory) -> tuple[str, ...]:
+        """Return the inventory hosts that this command changes, which are locked while it runs."""
+        raise NotImplementedError
+
+    def extravars(self) -> dict[str, Any]:
+        """Return the playbook's variables: plain data, made safe against templating by the runner."""
+        raise NotImplementedError
+
+    def subject(self) -> str:
+        """Return the canonical subject, without token: the same command always gives the same text."""
+        raise NotImplementedError

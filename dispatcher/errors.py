@@ -1,0 +1,65 @@
+"""The one family of errors: each says what is wrong and what to do next.
+
+Sentences are catalogue entries (see ``dispatcher.i18n``): Portuguese in the source, translated where shown.
+"""
+
+from __future__ import annotations
+
+
+class AthomeError(Exception):
+    """Something that a person can put right.
+
+    ``problem`` says what is wrong and names the thing; ``way_out`` says what to do.
+    ``exit_code`` is what the shell gets.
+    """
+
+    exit_code = 1
+
+    def __init__(self, problem: str, way_out: str) -> None:
+        super().__init__(f"{problem} {way_out}")
+        self.problem = problem
+        self.way_out = way_out
+
+
+class SettingsError(AthomeError):
+    """The settings file is missing, unreadable or wrong: correct the file and start again."""
+
+    exit_code = 78  # EX_CONFIG of sysexits.h
+
+
+class SecretError(SettingsError):
+    """A password or key cannot be read: put it where the settings point to."""
+
+
+class InventoryError(AthomeError):
+    """Ansible cannot read the inventory, or it lacks a group: correct the inventory."""
+
+    exit_code = 78
+
+
+class StoreError(AthomeError):
+    """The job store cannot be used: the sentence says whether to wait, to free space or to repair."""
+
+    exit_code = 75  # EX_TEMPFAIL
+
+
+class AlreadyServing(AthomeError):
+    """Another dispatcher holds this state folder: stop it first, or look at its log."""
+
+    exit_code = 75
+
+
+class MailboxError(AthomeError):
+    """The mail server refuses or does not answer: check host, password and certificate."""
+
+    exit_code = 69  # EX_UNAVAILABLE
+
+
+class DeliveryError(AthomeError):
+    """The SMTP server did not take a reply. ``permanent`` tells whether trying again makes sense."""
+
+    exit_code = 69
+
+    def __init__(self, problem: str, way_out: str, *, permanent: bool) -> None:
+        super().__init__(problem, way_out)
+        self.permanent = permanent

@@ -1,0 +1,57 @@
+"""A job: one accepted command with its place in the queue, its servers and, at the end, its report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from dispatcher.runs.report import Report
+
+
+class State(str, Enum):
+    """Where a job stands. Ansible Runner's statuses keep their names."""
+
+    QUEUED = "queued"  # waits for its turn, or for its servers
+    RUNNING = "running"  # a worker runs the playbook
+    SUCCESSFUL = "successful"  # every server did what was asked
+    PARTIAL = "partial"  # some servers did, some failed or could not be reached
+    FAILED = "failed"  # no server did
+    TIMEOUT = "timeout"  # ended by its time limit
+    CANCELED = "canceled"  # ended by a person
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing more will happen to the job."""
+        return self not in (State.QUEUED, State.RUNNING)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """A command on its way into the queue, by mail or from the shell."""
+
+    keyword: str  # row of COMMANDS
+    subject: str  # canonical, without token
+    arguments: dict[str, Any]  # the command's fields as JSON
+    servers: tuple[str, ...]  # locked while it runs; sorted
+    check: bool  # preview: change nothing
+    language: str  # of the reply
+    sender: str | None = None  # None: from the shell, nobody is written to
+    message_id: str | None = None  # of the mail, with its angle brackets
+    references: str = ""  # of the mail, so that the reply threads
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """An order with its history."""
+
+    id: int
+    order: Order
+    state: State
+    attempts: int  # starts so far
+    created_at: datetime  # all times in UTC
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    claim: str | None = None  # fresh for each claim: a worker that lost its job cannot finish it
+    report: Report | None = None

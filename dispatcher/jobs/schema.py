@@ -1,0 +1,125 @@
+"""The tables. Unique indexes are the promises: what they forbid cannot happen, whatever crashes.
+
+All times are UTC, in seconds since 1970 (both databases compare them alike). JSON, never pickle.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+VERSION = 1  # of this file; kept in the table schema_version
+
+metadata = MetaData()
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+# Every mail that was looked at, with its verdict: the audit. The token is in no column.
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("folder", String(255), nullable=False),
+    Column("uidvalidity", Integer, nullable=False),
+    Column("uid", Integer, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("sender", String(320)),  # as claimed by From; believed only when verdict is 'admitted'
+    Column("message_id", String(998)),
+    Column("subject", Text),  # what follows the token; the token's place is marked
+    Column("verdict", String(16), nullable=False),  # admitted | refused | silent | parked
+    Column("rule", String(32), nullable=False),  # the rule that decided
+    Column("reason", Text, nullable=False),
+    Column("job_id", ForeignKey("jobs.id")),
+    UniqueConstraint("folder", "uidvalidity", "uid", name="one_row_per_delivery"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("sender", String(320)),
+    Column("message_id", String(998)),
+    Column("thread", Text, nullable=False, default=""),  # References of the mail
+    Column("keyword", String(32), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("arguments", JSON, nullable=False),
+    Column("check", Boolean, nullable=False),
+    Column("language", String(8), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("claim", String(32)),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("report", JSON),
+    UniqueConstraint("sender", "message_id", name="one_job_per_message"),
+    Index("jobs_by_state", "state", "id"),
+    sqlite_autoincrement=True,  # an id is never given twice, also after a purge
+)
+
+# The servers that a job changes. A job waits while an older unfinished job has one of them.
+job_servers = Table(
+    "job_servers",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("server", String(255), primary_key=True),
+    Index("jobs_by_server", "server", "job_id"),
+)
+
+# The servers that are being worked on: the primary key lets one job at a time have each.
+locks = Table(
+    "locks",
+    metadata,
+    Column("server", String(255), primary_key=True),
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("message_id", String(255), nullable=False, unique=True),  # deterministic: one reply per cause
+    Column("job_id", ForeignKey("jobs.id")),
+    Column("recipient", String(320), nullable=False),
+    Column("message", LargeBinary, nullable=False),  # the whole mail, RFC 5322
+    Column("state", String(8), nullable=False),  # waiting | sent | dead
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("not_before", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("sent_at", Float),
+    Column("error", Text),
+    Index("outbox_by_state", "state", "not_before"),
+)
+
+senders = Table(
+    "senders",
+    metadata,
+    Column("address", String(320), primary_key=True),  # normalised: lower case, domain in ASCII
+    Column("role", String(16), nullable=False),  # operador | administrador
+    Column("language", String(8), nullable=False),
+    Column("added_at", Float, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sender", ForeignKey("senders.address", ondelete="CASCADE"), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),  # HMAC-SHA256 of sender and token, hex
+    Column("description", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("issued_at", Float, nullable=False),
+)

@@ -1,0 +1,152 @@
+"""One YAML file, validated as a whole; secrets stay outside of it.
+
+A secret is named by a file (``password_file: imap-password``). It is looked up, in this order, in the environment
+variable that the field's description names, in systemd's credentials folder, and relative to the settings file.
+It is read when it is needed, so a rotated password works at the next connection.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+
+from dispatcher.errors import SecretError, SettingsError
+
+PROJECT = Path(__file__).resolve().parents[1]  # playbooks/, roles/, inventory/, templates/, locale/
+DEFAULT_PATH = Path("/etc/athome/settings.yml")
+
+
+def _beside_settings(path: Path, info: ValidationInfo) -> Path:
+    """Paths in the file are relative to the file, not to wherever the shell stands."""
+    return Path((info.context or {}).get("folder", Path.cwd()), path.expanduser())
+
+
+def _known_zone(name: str) -> str:
+    ZoneInfo(name)  # raises ZoneInfoNotFoundError, a KeyError
+    return name
+
+
+FilePath = Annotated[Path, AfterValidator(_beside_settings)]
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are errors, since a misspelt key would be silently without effect."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Imap(Section):
+    """The mailbox that commands arrive in."""
+
+    host: str
+    port: int = 993
+    security: Literal["tls", "starttls"] = "tls"
+    user: str
+    password_file: FilePath = Field(description="ATHOME_IMAP_PASSWORD")
+    ca_file: FilePath | None = None  # trust this CA only, for a server with its own certificate
+    inbox: str = "INBOX"
+    processed: str = "Processed"
+    parked: str = "Parked"  # mails that could not even be parsed, kept for a person
+    timeout: float = Field(10, gt=0, description="seconds for one answer of the server")
+    idle: float = Field(120, gt=0, le=1740, description="seconds of one IDLE (RFC 2177: at most 29 minutes)")
+
+    def password(self) -> str:
+        """Return the mailbox's password."""
+        return read_secret(self.password_file, "ATHOME_IMAP_PASSWORD")
+
+
+class Smtp(Section):
+    """The server that takes the replies."""
+
+    host: str
+    port: int = 587
+    security: Literal["tls", "starttls"] = "starttls"
+    user: str
+    password_file: FilePath = Field(description="ATHOME_SMTP_PASSWORD")
+    ca_file: FilePath | None = None
+    timeout: float = Field(30, gt=0, description="seconds")
+
+    def password(self) -> str:
+        """Return the submission account's password."""
+        return read_secret(self.password_file, "ATHOME_SMTP_PASSWORD")
+
+
+class Mail(Section):
+    """Who the dispatcher is, and whose word about a sender it takes."""
+
+    address: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
+    authserv_id: str  # of the Authentication-Results that our own mail server writes
+    max_bytes: int = Field(256 * 1024, gt=1024)
+    max_age: float = Field(86400, gt=0, description="seconds that a mail's Date may lie before its arrival")
+
+
+class Tokens(Section):
+    """The key under which tokens are stored: a stolen database alone guesses nothing."""
+
+    pepper_file: FilePath = Field(description="ATHOME_TOKEN_PEPPER")
+
+    def pepper(self) -> bytes:
+        """Return the key for HMAC-SHA256 over tokens (at least 16 bytes)."""
+        pepper = read_secret(self.pepper_file, "ATHOME_TOKEN_PEPPER").encode()
+        if len(pepper) < 16:  # noqa: PLR2004 - 128 bits
+            raise SecretError(
+                f"A chave dos tokens em {self.pepper_file} é curta demais.",
+                "Crie outra com: openssl rand -hex 32",
+            )
+        return pepper
+
+
+class Database(Section):
+    """Where jobs, senders and replies live."""
+
+    url: str | None = None  # default: SQLite in the state folder
+
+
+class Runs(Section):
+    """How playbooks are run."""
+
+    concurrency: int = Field(4, ge=1, le=64)
+    timeout: int = Field(300, ge=1, description="seconds for one playbook")
+    attempts: int = Field(5, ge=1, description="starts of one job before it is given up")
+    private_key_file: FilePath | None = None  # default: what ssh itself would take
+    ssh_config_file: FilePath | None = None
+
+
+class Branding(Section):
+    """What a reply looks like."""
+
+    name: str = "ATHome VoIP Monitor"
+    color: str = Field("#0b6e4f", pattern=r"^#[0-9a-fA-F]{6}$")
+    logo_file: FilePath | None = None  # PNG
+    footer: str = ""
+
+
+class Settings(Section):
+    """The whole file."""
+
+    inventory: FilePath = PROJECT / "inventory" / "production"
+    state_dir: FilePath = Path("/var/lib/athome")
+    timezone: Annotated[str, AfterValidator(_known_zone)] = "America/Sao_Paulo"
+    language: Literal["pt_BR", "en"] = "pt_BR"
+    imap: Imap | None = None
+    smtp: Smtp | None = None
+    mail: Mail | None = None
+    tokens: Tokens | None = None
+    database: Database = Database()
+    runs: Runs = Runs()
+    branding: Branding = Branding()
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL of the job store."""
+        return self.database.url or f"sqlite:///{self.state_dir / 'athome.db'}"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone in which people read and write times."""
+        return ZoneInfo(self.timezone)
