@@ -150,3 +150,51 @@ class Settings(Section):
     def zone(self) -> ZoneInfo:
         """The time zone in which people read and write times."""
         return ZoneInfo(self.timezone)
+
+
+def load(path: Path) -> Settings:
+    """Read and validate the settings file. Raises SettingsError that names every wrong key at once."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"O arquivo de configuração {path} não existe.",
+            "Copie docs/settings.example.yml para lá, ou indique outro com --settings ARQUIVO.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"Não é possível ler {path}: {error}.", "Confira as permissões do arquivo."
+        ) from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} não é YAML válido: {error}.", "Corrija a linha indicada.") from None
+    try:
+        return Settings.model_validate(document or {}, context={"folder": path.resolve().parent})
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise SettingsError(
+            f"{path} tem chaves erradas: {wrong}.", "Compare com docs/settings.example.yml."
+        ) from None
+    except KeyError as error:  # ZoneInfoNotFoundError passes through pydantic
+        raise SettingsError(
+            f"{path}: fuso horário desconhecido: {error}.", "Exemplo: America/Sao_Paulo."
+        ) from None
+
+
+def read_secret(path: Path, variable: str) -> str:
+    """Return a secret from the environment, systemd's credentials or its file; never an empty one."""
+    if variable in os.environ:
+        return os.environ[variable].strip()
+    credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), path.name)
+    found = credential if credential.is_file() else path
+    try:
+        secret = found.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SecretError(
+            f"Não é possível ler o segredo {found}: {error.__class__.__name__}.",
+            f"Crie o arquivo (modo 0600, dono: o serviço) ou defina {variable}.",
+        ) from None
+    if not secret:
+        raise SecretError(
+            f"O segredo em {found} está vazio.", f"Grave o valor no arquivo ou defina {variable}."
+        )
+    return secret

@@ -1,0 +1,77 @@
+"""Field types of commands. A value that is refused says why by a code, and what was probably meant."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Annotated
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+# RFC 1123 host name, with at least one letter: what people write when they mean a server, not an address.
+_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*\.?")
+
+
+_THIS_NETWORK = ip_network("0.0.0.0/8")  # RFC 1122: no source of real traffic
+
+
+def refuse(code: str, suggestion: str | None = None, **data: str) -> PydanticCustomError:
+    """Return the error that the parser turns into a Problem of this code."""
+    return PydanticCustomError(code, "{code}", {"code": code, "suggestion": suggestion, "data": data})  # type: ignore[arg-type]  # pydantic wants a LiteralString; codes are literals at every call
+
+
+def _address(text: str) -> IPv4Address | IPv6Address:
+    """Accept one address that a customer can come from."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise _no_address(text) from None
+    return _usable(address)
+
+
+def _usable(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped  # the same customer: fail2ban counts it as IPv4
+    for code, wrong in (
+        ("address.loopback", address.is_loopback),
+        ("address.unspecified", address in _THIS_NETWORK or address.is_unspecified),
+        ("address.multicast", address.is_multicast),
+        ("address.link_local", address.is_link_local),
+        ("address.reserved", address.is_reserved),
+    ):
+        if wrong:
+            raise refuse(code)
+    return address
+
+
+def _no_address(text: str) -> PydanticCustomError:
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        pass
+    else:
+        return refuse("address.network", suggestion=_valid(text.split("/")[0]), prefix=str(network.prefixlen))
+    first, _, rest = text.partition(" ")
+    if rest and (near := _valid(first)):
+        return refuse("field.extra_text", suggestion=near, text=rest.strip()[:80])
+    if _NAME.fullmatch(text):
+        return refuse("address.name")
+    return refuse("address.invalid", suggestion=_nearest_address(text))
+
+
+def _nearest_address(text: str) -> str | None:
+    """Undo the slips of a thumb: leading zeros, a comma for a point, a trailing point, a port."""
+    candidate = re.sub(r":\d+$", "", text.replace(",", ".").strip(". "))
+    candidate = ".".join(part.lstrip("0") or "0" for part in candidate.split("."))
+    return _valid(candidate) if re.fullmatch(r"[\d.]{7,15}", candidate) else None
+
+
+def _valid(text: str) -> str | None:
+    try:
+        return str(_usable(ip_address(text)))
+    except ValueError:  # PydanticCustomError is one
+        return None
+
+
+Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_address)]
