@@ -1,0 +1,131 @@
+"""Up, down, status: what a person does with a lab as a whole."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lab import checks, images, keys, state, supervisor, topology
+from lab.errors import LabError, NotRunning, StartError
+from lab.keeper import CHECKOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def say(line: str) -> None:
+    """One line of progress."""
+    print(f"lab: {line}", flush=True)
+
+
+def up(name: str, mode: str, ttl: int, *, fresh: bool) -> None:
+    """Start the lab and return when every service answers. Running already: leave it, or with `fresh` start anew."""
+    if state.inside():
+        raise LabError("this is inside a lab already; a lab is started from outside")
+    wanted = checks.demand(mode)
+    if mode == "auto" and wanted == "plain":
+        say("mode plain: systemd containers cannot run here (python3 -m lab check tells why)")
+    images.ensure((host.image for host in topology.HOSTS), say)
+    with _alone(name):
+        if _running(name) and not fresh:
+            say(f"'{name}' is already running; anew: python3 -m lab up --fresh")
+            return
+        down(name, quiet=True)
+        started = time.monotonic()
+        say("keys: SSH, DKIM, certificates, passwords")
+        folder = state.folder_of(name)
+        folder.mkdir(mode=0o700, parents=True)
+        try:
+            (folder / "logs").mkdir()
+            keys.make(folder)
+            _start(name, wanted, ttl)
+        except BaseException:
+            down(name, quiet=True)
+            raise
+    say(
+        f"'{name}' is up in {time.monotonic() - started:.1f} s: {len(topology.HOSTS)} hosts, {wanted}; "
+        f"it ends in {ttl // 60} min or with: python3 -m lab down --name {name}"
+    )
+
+
+def down(name: str, *, quiet: bool = False) -> None:
+    """End the lab, or clean up after one that was killed; returns when nothing is left of it."""
+    if state.inside():
+        raise LabError("this is inside the lab; it is ended from outside")
+    started = time.monotonic()
+    try:
+        running = state.read(name)
+    except NotRunning:
+        if state.folder_of(name).exists():
+            state.remove(name)
+        elif not quiet:
+            say(f"'{name}' is not running")
+        return
+    running.supervisor.end(signal.SIGKILL)
+    running.keeper.end(None)  # it cleans up
+    state.remove(name)  # in case the keeper was killed too
+    if not quiet:
+        say(f"'{name}' is down, {time.monotonic() - started:.1f} s")
+
+
+def status(name: str) -> bool:
+    """Print each host, its addresses and which services answer; True when all do. Runs inside the lab."""
+    running = state.read_alive(name)
+    left = max(0, int(running.ends - time.time()))
+    print(f"lab '{name}', {running.mode}, ends in {left // 60} min {left % 60} s")
+    well = True
+    for host in topology.HOSTS:
+        missing = supervisor.first_missing(host)
+        well = well and not missing
+        services = " ".join(service.name for service in host.services)
+        state_of = f"no answer: {missing}" if missing else f"answers: {services}"
+        print(f"{host.name:7} {topology.address4(host.number):12} {topology.address6(host.number):17} {state_of}")
+    print(f"{topology.ATTACKER:7} {' '.join(topology.ATTACKER_ADDRESSES)}")
+    return well
+
+
+def _start(name: str, mode: str, ttl: int) -> None:
+    """Start the keeper, pass its progress on, return at READY; raises StartError with what it said last."""
+    weed = checks.find_weed()
+    command = [sys.executable, "-m", "lab.keeper", name, mode, str(weed), str(ttl)]
+    log = (state.folder_of(name) / "logs/keeper.log").open("wb")
+    keeper = subprocess.Popen(
+        command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True, text=True
+    )
+    try:
+        for line in keeper.stdout or ():
+            if line == supervisor.READY + "\n":
+                return
+            if line.startswith(supervisor.FAILED):
+                raise StartError(line.removeprefix(supervisor.FAILED) + (keeper.stdout.read() if keeper.stdout else ""))
+            say(line.rstrip("\n"))
+        raise StartError("the lab ended while it started")
+    except BaseException:
+        keeper.terminate()  # it ends the lab and cleans up
+        keeper.wait()
+        raise
+
+
+def _running(name: str) -> bool:
+    try:
+        return state.read(name).alive()
+    except NotRunning:
+        return False
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Let only one process at a time start the lab of this name."""
+    path = images.cache_folder() / f"up-{name}.lock"
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another process is starting '{name}'; waiting")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,116 @@
+"""Process 1 of the lab, in mount, network and process namespaces of its own: its end is the end of everything in it.
+
+Run by lab.keeper. Its standard output is the progress for the person who waits; READY is its last line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab import cgroups, host, network, topology
+from lab.errors import StartError
+from lab.state import INSIDE
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+READY = "ready"
+FAILED = "failed: "
+PATIENCE = 90  # seconds until a host that does not answer is given up
+LOG_TAIL = 15
+
+
+def main(folder: Path, lab: str, mode: str, weed: Path, ttl: int) -> NoReturn:
+    """Build the lab, say so, then reap orphans until the end: a signal or the time limit."""
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, lambda *_: os._exit(0))
+    signal.alarm(ttl)
+    make_private(folder)
+    setup = host.Setup(lab=lab, folder=INSIDE, mode=mode, weed=weed)
+    try:
+        print("network: a bridge, a namespace for each host", flush=True)
+        network.build()
+        network.write_names()
+        print(f"hosts: starting {len(topology.HOSTS)} ({mode})", flush=True)
+        processes = {member: host.start(member, setup) for member in topology.HOSTS}
+        if mode == "systemd":
+            cgroups.enter(lab, "supervisor")
+        runners = {member.name: process.pid for member, process in processes.items()}
+        (INSIDE / "hosts.json").write_text(json.dumps(runners))
+        print("services: waiting for their answers", flush=True)
+        for member, process in processes.items():
+            wait_for(member, process, time.monotonic() + PATIENCE)
+    except StartError as error:
+        print(f"{FAILED}{error}", flush=True)
+        os._exit(1)
+    print(READY, flush=True)
+    os.dup2(2, 1)  # whoever waited may go
+    while True:
+        try:
+            os.wait()
+        except ChildProcessError:
+            signal.pause()
+
+
+def make_private(folder: Path) -> None:
+    """A /run of the lab's own, in memory, with the lab's folder at its fixed place."""
+    new = folder / "run"
+    new.mkdir()
+    _mount("-t", "tmpfs", "-o", "mode=755", "athome-lab", str(new))
+    for name in ("athome-lab", "lab", "netns", "lock"):
+        (new / name).mkdir()
+    _mount("--bind", str(folder), str(new / "athome-lab"))
+    _mount("--move", str(new), "/run")
+
+
+def wait_for(member: topology.Host, process: subprocess.Popen[bytes], deadline: float) -> None:
+    """Return once every service of the host answers; raises StartError when it ended, or after the deadline."""
+    missing = "its first answer"
+    while missing:
+        if process.poll() is not None:
+            raise StartError(f"host {member.name} ended while it started{_tail(member)}")
+        if time.monotonic() > deadline:
+            raise StartError(f"host {member.name} gave no answer in {PATIENCE} s ({missing}){_tail(member)}")
+        missing = first_missing(member)
+        if missing:
+            time.sleep(0.03)
+
+
+def first_missing(member: topology.Host) -> str:
+    """The first of the host's services that is not up yet, in words; empty when all are."""
+    for service in member.services:
+        for port in service.ports:
+            try:
+                socket.create_connection((topology.address4(member.number), port), 1).close()
+            except OSError:
+                return f"{service.name}, port {port}"
+        if service.started_log:
+            name, texts = service.started_log
+            log = host.root_of(member) / name
+            content = log.read_text(errors="replace") if log.exists() else ""
+            for text in texts:
+                if text not in content:
+                    return f"{service.name}, «{text}» in /{name}"
+    return ""
+
+
+def _tail(member: topology.Host) -> str:
+    log = INSIDE / "logs" / f"{member.name}.log"
+    lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL:]
+    return "".join(f"\n  {line}" for line in ["; its console:", *lines])
+
+
+def _mount(*arguments: str) -> None:
+    subprocess.run(["mount", "--no-mtab", *arguments], check=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4]), int(sys.argv[5]))
