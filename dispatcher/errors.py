@@ -43,7 +43,7 @@ class StoreError(AthomeError):
     exit_code = 75  # EX_TEMPFAIL
 
 
-class AlreadyServing(AthomeError):
+class AlreadyServingError(AthomeError):
     """Another dispatcher holds this state folder: stop it first, or look at its log."""
 
     exit_code = 75

@@ -1,8 +1,8 @@
 """One YAML file, validated as a whole; secrets stay outside of it.
 
-A secret is named by a file (``password_file: imap-password``). It is looked up, in this order, in the environment
-variable that the field's description names, in systemd's credentials folder, and relative to the settings file.
-It is read when it is needed, so a rotated password works at the next connection.
+A secret is named by a file (``password_file: imap-password``). It is looked up, in this order, in the
+environment variable that the field's description names, in systemd's credentials folder, and relative to the
+settings file. It is read when it is needed, so a rotated password works at the next connection.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Problem:
     """One thing that is wrong with a subject.
 
-    ``field`` is the key as the user writes it (``CHECKIP``; empty: the subject as a whole), ``value`` what was
-    found there (at most 80 characters), ``code`` the row in ``dispatcher.replies.sentences`` with what was
-    expected, ``data`` what that sentence names, ``suggestion`` the nearest valid value, if there is one.
+    ``field`` is the key as the user writes it (``CHECKIP``; empty: the subject as a whole), ``value`` what
+    was found there (at most 80 characters), ``code`` the row in ``dispatcher.replies.sentences`` with what
+    was expected, ``data`` what that sentence names, ``suggestion`` the nearest valid value, if there is one.
     """
 
     field: str

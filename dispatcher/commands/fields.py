@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from typing import Annotated
 
 from pydantic import BeforeValidator
@@ -47,11 +47,13 @@ def _usable(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 def _no_address(text: str) -> PydanticCustomError:
     try:
-        network = ip_network(text, strict=False)
+        interface = ip_interface(text)
     except ValueError:
         pass
-    else:
-        return refuse("address.network", suggestion=_valid(text.split("/")[0]), prefix=str(network.prefixlen))
+    else:  # 203.0.113.7/24 means the one address; 203.0.113.0/24 means them all, and none is the nearest
+        whole = interface.network.num_addresses > 1 and interface.ip == interface.network.network_address
+        near = None if whole else _valid(str(interface.ip))
+        return refuse("address.network", suggestion=near, prefix=str(interface.network.prefixlen))
     first, _, rest = text.partition(" ")
     if rest and (near := _valid(first)):
         return refuse("field.extra_text", suggestion=near, text=rest.strip()[:80])

@@ -120,7 +120,7 @@ def _problem(detail: object, values: dict[str, str]) -> Problem:
 
 
 def _corrected(kind: type[Command], values: dict[str, str], problems: list[Problem], *, check: bool) -> str:
-    """Keep what was right, take the suggestion for what was wrong, and the example's value where there is none."""
+    """Keep what was right, take the suggestion for what was wrong, else the example's value."""
     example = {
         key.group(1).lower(): key.string[key.end() :].split()[0] for key in _KEY.finditer(kind.example)
     }

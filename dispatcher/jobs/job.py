@@ -10,6 +10,13 @@ from typing import Any
 from dispatcher.runs.report import Report
 
 
+class Owner(str, Enum):
+    """Who runs a job."""
+
+    SERVE = "serve"  # a worker of the service
+    SHELL = "shell"  # the very `athome run` that submitted it, which shows its progress
+
+
 class State(str, Enum):
     """Where a job stands. Ansible Runner's statuses keep their names."""
 
@@ -48,6 +55,7 @@ class Job:
 
     id: int
     order: Order
+    owner: Owner
     state: State
     attempts: int  # starts so far
     created_at: datetime  # all times in UTC

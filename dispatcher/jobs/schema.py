@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -33,8 +34,8 @@ messages = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("folder", String(255), nullable=False),
-    Column("uidvalidity", Integer, nullable=False),
-    Column("uid", Integer, nullable=False),
+    Column("uidvalidity", BigInteger, nullable=False),
+    Column("uid", BigInteger, nullable=False),
     Column("seen_at", Float, nullable=False),
     Column("sender", String(320)),  # as claimed by From; believed only when verdict is 'admitted'
     Column("message_id", String(998)),
@@ -60,7 +61,9 @@ jobs = Table(
     Column("language", String(8), nullable=False),
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
+    Column("owner", String(8), nullable=False),  # serve | shell: who may run it
     Column("claim", String(32)),
+    Column("lease_until", Float),  # a shell that is gone stops renewing it
     Column("created_at", Float, nullable=False),
     Column("started_at", Float),
     Column("finished_at", Float),

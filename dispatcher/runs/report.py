@@ -1,11 +1,11 @@
 """What a run did, per server, in one shape for every command.
 
-``from_events`` (below) builds it out of Ansible's events; replies, shell and tests read nothing else.
+``from_results`` (below) sums up what ``events.py`` read from Ansible. Replies and shell read this alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -55,3 +55,23 @@ class Report(_Frozen):
     hosts: tuple[HostResult, ...] = ()  # in the inventory's order
     problem: Notice | None = None  # why nothing could run at all
     seconds: float = 0.0
+
+
+def from_results(
+    status: str, results: Mapping[str, HostResult], expected: Sequence[str], *, check: bool, seconds: float
+) -> Report:
+    """Return the report of a run that ended with this status of Ansible Runner.
+
+    A server that was meant to be worked on and gave no result is a failure with a reason, never silence.
+    """
+    why = f"run.{status}" if status in ("timeout", "canceled") else "run.no_result"
+    missing = {
+        host: HostResult(host=host, outcome="failed", code=why) for host in expected if host not in results
+    }
+    hosts = tuple({**missing, **results}[host] for host in (*expected, *(set(results) - set(expected))))
+    if status in ("timeout", "canceled"):
+        return Report(status=status, check=check, hosts=hosts, seconds=seconds)  # type: ignore[arg-type]  # the test above narrows it
+    good = sum(result.outcome in ("changed", "ok") for result in hosts)
+    verdict: Status = "failed" if not good else "successful" if good == len(hosts) else "partial"
+    problem = Notice(code="run.no_result") if not results else None
+    return Report(status=verdict, check=check, hosts=hosts, problem=problem, seconds=seconds)

@@ -1,0 +1,124 @@
+"""``athome run``: a command from the shell, with the validation, the locks and the report of one by mail."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
+
+import click
+from rich.console import Console
+
+from dispatcher.cli.show import host_line, job_json, language, language_name, problems, report
+from dispatcher.commands import InvalidCommand
+from dispatcher.commands.parser import Request, parse
+from dispatcher.errors import StoreError
+from dispatcher.inventory import Inventory, InventorySource
+from dispatcher.jobs.database import connect
+from dispatcher.jobs.job import Job, Order, State
+from dispatcher.jobs.store import LEASE, Store
+from dispatcher.jobs.worker import Worker
+from dispatcher.replies.compose import Composer
+from dispatcher.runs.report import Report
+from dispatcher.runs.runner import Runner
+from dispatcher.settings import Settings, load
+
+EXIT_CODES = {"successful": 0, "partial": 3, "failed": 4, "timeout": 5, "canceled": 6}
+
+
+@click.command()
+@click.argument("subject", metavar="COMANDO")
+@click.option("--check", is_flag=True, help="Simula: mostra o que mudaria e não altera nada.")
+@click.option("--json", "as_json", is_flag=True, help="Saída em JSON.")
+@click.pass_obj
+def run(settings_path: Path, subject: str, *, check: bool, as_json: bool) -> None:
+    """Executa um COMANDO agora, como se tivesse chegado por e-mail: athome run 'CHECKIP=203.0.113.7'.
+
+    Termina com 0 (feito), 2 (comando inválido), 3 (feito em parte dos servidores), 4 (em nenhum), 5 (tempo
+    esgotado) ou 6 (cancelado com Ctrl-C).
+    """
+    settings = load(settings_path)
+    inventory = InventorySource(settings.inventory).read()
+    try:
+        request = parse(subject)
+    except InvalidCommand as error:
+        problems(error, as_json=as_json)
+        sys.exit(2)
+    store = Store(connect(settings.database_url))
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    job = _run(settings, store, _order(request, inventory, check=check), console)
+    if as_json:
+        click.echo(json.dumps(job_json(job), ensure_ascii=False, indent=2))
+    elif job.report:
+        console.print()
+        report(console, job.report)
+    sys.exit(EXIT_CODES[job.state.value])
+
+
+def _order(request: Request, inventory: Inventory, *, check: bool) -> Order:
+    command = request.command
+    return Order(
+        keyword=command.keyword,
+        subject=command.subject(),
+        arguments=command.model_dump(mode="json"),
+        servers=tuple(sorted(command.servers(inventory))),
+        check=check or request.check,
+        language=language_name(),
+    )
+
+
+def _run(settings: Settings, store: Store, order: Order, console: Console) -> Job:
+    """Queue the order, wait for its servers, run it here. Ctrl-C cancels, also on the servers' side."""
+    _ = language().gettext
+    canceled = Event()
+    previous = signal.signal(signal.SIGINT, lambda _number, _frame: canceled.set())
+    try:
+        job = _claimed(store, store.submit(order), canceled, console)
+        if job.state is State.RUNNING:
+            console.print(_("job {0}: {1} em {2}").format(job.id, order.subject, ", ".join(order.servers)))
+            worker = Worker(store, Runner(settings), Composer(settings), attempts=settings.runs.attempts)
+            with _kept(store, job, canceled):
+                worker.work(
+                    job, lambda result: console.print(host_line(result, check=order.check)), canceled.is_set
+                )
+        return store.job(job.id)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _claimed(store: Store, job: Job, canceled: Event, console: Console) -> Job:
+    """Wait for the servers that older jobs work on. Returns the job running, or canceled meanwhile."""
+    told = False
+    while not canceled.is_set() and store.renew(job):
+        if claimed := store.claim(own=job):
+            return claimed
+        if not told:
+            console.print(language().gettext("job {0}: espera os servidores…").format(job.id))
+            told = True
+        canceled.wait(0.3)
+    store.finish(job, Report(status="canceled", check=job.order.check), None)
+    return store.job(job.id)
+
+
+@contextmanager
+def _kept(store: Store, job: Job, canceled: Event) -> Iterator[None]:
+    """Show the store that this process lives; a job that was given up is canceled here too."""
+    done = Event()
+
+    def beat() -> None:
+        while not done.wait(LEASE / 6):
+            with suppress(StoreError):  # the lease outlasts several beats
+                if not store.renew(job):
+                    canceled.set()
+
+    thread = Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,61 @@
+"""``athome senders`` and ``athome tokens``: who may write, and with which token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dispatcher.cli.show import language
+from dispatcher.errors import SettingsError
+from dispatcher.jobs.database import connect
+from dispatcher.mail.senders import Senders
+from dispatcher.mail.tokens import Tokens
+from dispatcher.settings import load
+
+
+@click.group()
+def senders() -> None:
+    """Mostra e muda quem pode mandar comandos por e-mail."""
+
+
+@senders.command("add")
+@click.argument("address", metavar="ENDEREÇO")
+@click.option(
+    "--role", type=click.Choice(["operador", "administrador"]), default="operador", show_default=True
+)
+@click.option("--language", "tongue", type=click.Choice(["pt_BR", "en"]), default="pt_BR", show_default=True)
+@click.pass_obj
+def add_sender(settings_path: Path, address: str, role: str, tongue: str) -> None:
+    """Autoriza um ENDEREÇO; vale na hora."""
+    sender = Senders(connect(load(settings_path).database_url)).add(address, role=role, language=tongue)
+    click.echo(language().gettext("{0} autorizado como {1}.").format(sender.address, sender.role))
+
+
+@senders.command("list")
+@click.pass_obj
+def list_senders(settings_path: Path) -> None:
+    """Lista quem está autorizado."""
+    for sender in Senders(connect(load(settings_path).database_url)).all():
+        click.echo(f"{sender.address}  {sender.role}  {sender.language}")
+
+
+@click.group()
+def tokens() -> None:
+    """Emite os tokens que abrem o assunto dos e-mails."""
+
+
+@tokens.command("issue")
+@click.argument("address", metavar="ENDEREÇO")
+@click.option("--description", default="", help="Para que serve, por exemplo: celular da Ana.")
+@click.pass_obj
+def issue_token(settings_path: Path, address: str, description: str) -> None:
+    """Emite um token para um ENDEREÇO autorizado. Ele é mostrado agora e nunca mais."""
+    settings = load(settings_path)
+    if settings.tokens is None:
+        raise SettingsError(
+            "A configuração não tem a seção tokens.", "Compare com docs/settings.example.yml."
+        )
+    token = Tokens(connect(settings.database_url), settings.tokens.pepper()).issue(address, description)
+    click.echo(language().gettext("Token emitido; guarde-o agora, ele não é mostrado de novo:"), err=True)
+    click.echo(token)

@@ -1,0 +1,105 @@
+"""One mail → its verdict → a job, a rejection or silence, recorded in one transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from dispatcher.commands import InvalidCommand
+from dispatcher.commands.parser import Request, parse
+from dispatcher.errors import AthomeError
+from dispatcher.inventory import InventorySource
+from dispatcher.jobs.job import Order
+from dispatcher.jobs.store import Delivery, Store
+from dispatcher.mail.admission import Admission, Verdict, redact
+from dispatcher.mail.mailbox import Disposition
+from dispatcher.mail.message import Message, RawMessage
+from dispatcher.mail.senders import Sender
+from dispatcher.replies.compose import Composer, Reply
+
+log = logging.getLogger(__name__)
+
+
+class Intake:
+    """What the mailbox hands its mails to. ``taken`` is called when a job or a reply has come of one."""
+
+    def __init__(
+        self,
+        store: Store,
+        admission: Admission,
+        composer: Composer,
+        inventory: InventorySource,
+        taken: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._admission = admission
+        self._composer = composer
+        self._inventory = inventory
+        self._taken = taken
+
+    def take(self, raw: RawMessage) -> Disposition:
+        """Decide and record; when this returns, the mail may leave the inbox.
+
+        Raises AthomeError when that is not possible now (database, inventory): the mail has to come again.
+        A mail that no rule was made for is parked with an audit row, not tried for ever.
+        """
+        try:
+            verdict = self._admission.judge(raw)
+            order, reply, delivery = self._consequence(raw, verdict)
+        except AthomeError:
+            raise
+        except Exception as error:
+            log.exception("mail %s/%d/%d cannot be handled: parked", raw.folder, raw.uidvalidity, raw.uid)
+            self._store.take(_delivery(raw, None, "parked", "exception", type(error).__name__))
+            return Disposition.PARKED
+        job_id = self._store.take(delivery, order=order, reply=reply)
+        log.info(
+            "mail %s/%d: %s by rule %s (%s)%s",
+            raw.folder, raw.uid, delivery.verdict, delivery.rule, delivery.reason,
+            f": job {job_id}" if job_id else "",
+        )  # fmt: skip
+        if job_id or reply:
+            self._taken()
+        return Disposition.PROCESSED
+
+    def _consequence(self, raw: RawMessage, verdict: Verdict) -> tuple[Order | None, Reply | None, Delivery]:
+        message, sender = verdict.message, verdict.sender
+        delivery = _delivery(raw, message, verdict.decision, verdict.rule, verdict.reason)
+        if message is None or sender is None or verdict.decision == "silent":
+            return None, None, delivery
+        if verdict.decision == "refused":
+            return None, self._composer.invalid_token(sender.address, sender.language, message), delivery
+        try:
+            request = parse(verdict.subject or "")
+        except InvalidCommand as error:
+            reply = self._composer.rejected(sender.address, sender.language, message, error)
+            return None, reply, _delivery(raw, message, "refused", "grammar", str(error))
+        return self._order(request, message, sender), None, delivery
+
+    def _order(self, request: Request, message: Message, sender: Sender) -> Order:
+        command = request.command
+        return Order(
+            keyword=command.keyword,
+            subject=command.subject(),
+            arguments=command.model_dump(mode="json"),
+            servers=tuple(sorted(command.servers(self._inventory.read()))),
+            check=request.check,
+            language=sender.language,
+            sender=sender.address,
+            message_id=message.message_id,
+            references=message.references,
+        )
+
+
+def _delivery(raw: RawMessage, message: Message | None, verdict: str, rule: str, reason: str) -> Delivery:
+    return Delivery(
+        folder=raw.folder,
+        uidvalidity=raw.uidvalidity,
+        uid=raw.uid,
+        sender=message.sender if message else None,
+        message_id=message.message_id if message else None,
+        subject=redact(message.subject) if message else None,
+        verdict=verdict,
+        rule=rule,
+        reason=reason,
+    )

@@ -1,0 +1,72 @@
+"""Opening the database so that what it says is committed stays committed."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError
+
+from dispatcher.errors import StoreError
+from dispatcher.jobs import schema
+
+
+def connect(url: str) -> Engine:
+    """Open the database and create the tables that are missing. Raises StoreError with the way out."""
+    parsed = make_url(url)
+    sqlite = parsed.get_backend_name() == "sqlite"
+    if sqlite and parsed.database:
+        _private_file(Path(parsed.database))
+    engine = create_engine(parsed)
+    if sqlite:
+        event.listen(engine, "connect", _durable)
+        event.listen(engine, "begin", _begin)
+    try:
+        with engine.begin() as connection:
+            schema.metadata.create_all(connection)
+            _same_version(connection)
+    except DatabaseError as error:
+        raise StoreError(
+            f"O banco de dados {parsed.render_as_string()} não abre: {error.orig}.",
+            "Confira o disco e as permissões; uma cópia de segurança pode ser posta no lugar do arquivo.",
+        ) from None
+    return engine
+
+
+def _private_file(path: Path) -> None:
+    """Create the file 0600 before SQLite would create it readable for everybody."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise StoreError(
+            f"Não é possível gravar em {path.parent}: {error.strerror}.",
+            "Corrija as permissões, ou indique outra pasta com a chave state_dir da configuração.",
+        ) from None
+
+
+def _durable(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = (
+        None  # transactions begin where _begin says, not where Python's driver guesses
+    )
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    """Take the write lock at once: a transaction that starts by reading cannot fail half-way for the lock."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _same_version(connection: Connection) -> None:
+    version = connection.execute(select(schema.schema_version.c.version)).scalar()
+    if version is None:
+        connection.execute(insert(schema.schema_version).values(version=schema.VERSION))
+    elif version != schema.VERSION:
+        raise StoreError(
+            f"O banco de dados é da versão {version}; este programa conhece a {schema.VERSION}.",
+            "Use a versão do programa que criou o banco, ou atualize o programa.",
+        )

@@ -1,0 +1,92 @@
+"""Takes jobs out of the queue one by one, runs them, and writes result and reply as one."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from threading import Event
+
+from dispatcher.commands import COMMANDS
+from dispatcher.errors import StoreError
+from dispatcher.jobs.job import Job
+from dispatcher.jobs.store import Store
+from dispatcher.replies.compose import Composer
+from dispatcher.runs.report import HostResult, Notice, Report
+from dispatcher.runs.runner import Runner
+
+log = logging.getLogger(__name__)
+
+POLL = 1.0  # seconds: work queued by another process is found at the latest after this
+_RETRY = 2.0  # seconds between tries to write a result while the database is away
+
+
+class Worker:
+    """Shares a store with others. ``wake`` is set when there may be work, ``posted`` when mail is due."""
+
+    def __init__(self, store: Store, runner: Runner, composer: Composer, *, attempts: int) -> None:
+        self._store = store
+        self._runner = runner
+        self._composer = composer
+        self._attempts = attempts
+        self.wake = Event()
+        self.posted = Event()
+
+    def run(self, stop: Event) -> None:
+        """Work until told to stop; what has been started is finished first."""
+        while not stop.is_set():
+            try:
+                job = self._store.claim()
+            except StoreError as error:
+                log.error("cannot claim: %s", error)
+                job = None
+            if job is None:
+                self.wake.wait(POLL)
+                self.wake.clear()
+            else:
+                self.work(job)
+
+    def work(
+        self,
+        job: Job,
+        on_result: Callable[[HostResult], None] = lambda _result: None,
+        canceled: Callable[[], bool] = lambda: False,
+    ) -> Report:
+        """Run one claimed job to its end and return its report."""
+        log.info("job %d: %s, attempt %d", job.id, job.order.subject, job.attempts)
+        report = self._report(job, on_result, canceled)
+        log.info("job %d: %s in %.1f s", job.id, report.status, report.seconds)
+        reply = self._composer.result(job, report) if job.order.sender else None
+        while True:
+            try:
+                if not self._store.finish(job, report, reply):
+                    log.warning("job %d is no longer ours: its result is not written", job.id)
+                break
+            except StoreError as error:  # the work is done on the servers: its result must not be lost
+                log.error("job %d: cannot write its result yet: %s", job.id, error)
+                time.sleep(_RETRY)
+        self.wake.set()  # a job that waited for these servers may start
+        self.posted.set()
+        return report
+
+    def _report(
+        self, job: Job, on_result: Callable[[HostResult], None], canceled: Callable[[], bool]
+    ) -> Report:
+        if job.attempts > self._attempts:
+            crashed = Notice(code="run.crashed", data={"attempts": self._attempts})
+            return Report(status="failed", check=job.order.check, problem=crashed)
+        try:
+            command = COMMANDS[job.order.keyword].model_validate(job.order.arguments)
+            return self._runner.run(
+                command,
+                job.order.servers,
+                ident=str(job.id),
+                check=job.order.check,
+                on_result=on_result,
+                canceled=canceled,
+            )
+        except Exception as error:
+            # Whatever went wrong, the sender gets an answer and the log gets the reason.
+            log.exception("job %d: the run failed before Ansible could report", job.id)
+            problem = Notice(code="run.error", data={"error": type(error).__name__})
+            return Report(status="failed", check=job.order.check, problem=problem)

@@ -1,0 +1,130 @@
+"""One command → one run of its playbook → one report. The only module that knows Ansible Runner.
+
+Every run has a folder of its own, a clean environment, and its variables in a file that only the service can
+read and that is gone when the run is over. Every string from a command is marked unsafe: Ansible never takes
+it for a template.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible_runner import Runner as AnsibleRunner
+from ansible_runner import RunnerConfig
+
+from dispatcher.commands import Command
+from dispatcher.runs.events import host_result
+from dispatcher.runs.report import HostResult, Report, from_results
+from dispatcher.settings import PROJECT, Settings
+
+# What the playbook gets of the service's environment; secrets of the service are not among it.
+_KEPT = ("HOME", "LOGNAME", "SSH_AUTH_SOCK", "TZ", "USER")
+
+
+class Runner:
+    """Runs playbooks with the settings' inventory, key and time limit."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = settings.state_dir / "runs"
+
+    def run(
+        self,
+        command: Command,
+        servers: Sequence[str],
+        *,
+        ident: str,
+        check: bool,
+        on_result: Callable[[HostResult], None] = lambda _result: None,
+        canceled: Callable[[], bool] = lambda: False,
+    ) -> Report:
+        """Run the command's playbook on these inventory hosts.
+
+        ``ident`` names the folder of the run, ``on_result`` is told of each host as it is done, ``canceled``
+        is asked five times a second.
+        """
+        results: dict[str, HostResult] = {}
+
+        def on_event(event: dict[str, Any]) -> bool:
+            if result := host_result(event):
+                results[result.host] = result
+                on_result(result)
+            return False  # the report is what is kept, not one file for each event
+
+        started = time.monotonic()
+        folder = self._prepare(ident, command.extravars())
+        try:
+            config = self._config(folder, command.playbook, servers, check=check)
+            # Without a cancel callback Ansible Runner would take over the service's signals.
+            status, _rc = AnsibleRunner(config=config, event_handler=on_event, cancel_callback=canceled).run()
+        finally:
+            (folder / "env" / "extravars").unlink(missing_ok=True)
+        return from_results(status, results, servers, check=check, seconds=time.monotonic() - started)
+
+    def _prepare(self, ident: str, extravars: Mapping[str, Any]) -> Path:
+        """Make a fresh folder: what an earlier run left in it would become part of this one."""
+        folder = self._folder / ident
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "env").mkdir(mode=0o700, parents=True)
+        file = os.open(folder / "env" / "extravars", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(file, "w", encoding="utf-8") as stream:
+            json.dump(_unsafe(extravars), stream)
+        return folder
+
+    def _config(self, folder: Path, playbook: str, servers: Sequence[str], *, check: bool) -> RunnerConfig:
+        config = RunnerConfig(
+            private_data_dir=str(folder),
+            project_dir=str(PROJECT),
+            playbook=str(PROJECT / "playbooks" / playbook),
+            inventory=str(self._settings.inventory),
+            limit=",".join(servers),
+            cmdline="--diff --check" if check else "--diff",
+            ident="artifacts",
+            artifact_dir=str(folder),
+            quiet=True,
+            fact_cache_type="memory",
+            timeout=self._settings.runs.timeout,
+            settings={"pexpect_timeout": 0.2},  # how soon a cancel is noticed; 5 s by default
+            envvars=self._environment(),
+        )
+        config.prepare()
+        # Ansible Runner starts from the whole environment of this process, and writes it to disk.
+        kept = {*_KEPT, *self._environment()}
+        config.env = {
+            name: value for name, value in config.env.items() if name in kept or os.environ.get(name) != value
+        }
+        return config
+
+    def _environment(self) -> dict[str, str]:
+        runs, state = self._settings.runs, self._settings.state_dir
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
+            "ANSIBLE_HOME": str(state / "ansible"),
+            "ANSIBLE_HOST_KEY_CHECKING": "True",
+            "ANSIBLE_NOCOLOR": "1",
+        }
+        if runs.private_key_file:
+            environment["ANSIBLE_PRIVATE_KEY_FILE"] = str(runs.private_key_file)
+        if runs.ssh_config_file:
+            environment["ANSIBLE_SSH_COMMON_ARGS"] = f"-F {runs.ssh_config_file}"
+        return environment
+
+
+def _unsafe(value: Any) -> Any:
+    """Mark every string so that Ansible takes it as data; ``{{ … }}`` from a mail stays text."""
+    if isinstance(value, str):
+        return {"__ansible_unsafe": value}
+    if isinstance(value, Mapping):
+        return {key: _unsafe(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_unsafe(item) for item in value]
+    return value

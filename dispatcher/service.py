@@ -1,0 +1,136 @@
+"""`athome serve`: mailbox, workers and outbox as one process."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import TypeVar
+
+from dispatcher.errors import AlreadyServingError, SettingsError
+from dispatcher.intake import Intake
+from dispatcher.inventory import InventorySource
+from dispatcher.jobs.database import connect
+from dispatcher.jobs.store import Store
+from dispatcher.jobs.worker import Worker
+from dispatcher.mail.admission import Admission
+from dispatcher.mail.mailbox import Mailbox
+from dispatcher.mail.senders import Senders
+from dispatcher.mail.tokens import Tokens
+from dispatcher.replies.compose import Composer
+from dispatcher.replies.outbox import Outbox
+from dispatcher.runs.runner import Runner
+from dispatcher.settings import Section, Settings
+
+log = logging.getLogger(__name__)
+
+_Section = TypeVar("_Section", bound=Section)
+
+
+class Service:
+    """Everything that `athome serve` needs, put together from the settings and started by ``run``."""
+
+    def __init__(self, settings: Settings) -> None:
+        imap = _needed(settings.imap, "imap")
+        smtp = _needed(settings.smtp, "smtp")
+        mail = _needed(settings.mail, "mail")
+        tokens = _needed(settings.tokens, "tokens")
+        for secret in (imap.password, smtp.password, tokens.pepper):
+            secret()  # a missing secret is found at the start, not at the first mail
+        self._settings = settings
+        self._engine = connect(settings.database_url)
+        self._store = Store(self._engine)
+        self._inventory = InventorySource(settings.inventory)
+        composer = Composer(settings)
+        self._worker = Worker(self._store, Runner(settings), composer, attempts=settings.runs.attempts)
+        admission = Admission(
+            mail, Senders(self._engine), Tokens(self._engine, tokens.pepper()), self._store.seen
+        )
+        self._intake = Intake(self._store, admission, composer, self._inventory, self._taken)
+        self._mailbox = Mailbox(imap)
+        self._outbox = Outbox(self._engine, smtp)
+
+    def run(self, stop: Event) -> None:
+        """Serve until ``stop`` is set: then no new mail is taken, and what is running is finished."""
+        with only_one(self._settings.state_dir):
+            if interrupted := self._store.requeue():
+                log.warning(
+                    "interrupted when the service ended last time, queued again: jobs %s", interrupted
+                )
+            self._inventory.read()  # its errors belong to the start, and its cost too
+            threads = [
+                self._thread("mailbox", lambda: self._mailbox.run(self._intake.take, stop), stop),
+                self._thread("outbox", lambda: self._outbox.run(stop, self._worker.posted), stop),
+                *(
+                    self._thread(f"worker-{number}", lambda: self._worker.run(stop), stop)
+                    for number in range(self._settings.runs.concurrency)
+                ),
+            ]
+            stop.wait()
+            self._taken()
+            for thread in threads:
+                thread.join()
+
+    def _taken(self) -> None:
+        self._worker.wake.set()
+        self._worker.posted.set()
+
+    @staticmethod
+    def _thread(name: str, target: Callable[[], None], stop: Event) -> Thread:
+        """Start a part of the service. One that dies ends the service: systemd starts all of it again."""
+
+        def body() -> None:
+            try:
+                target()
+            except Exception:
+                log.exception("%s has died", name)
+            finally:
+                stop.set()
+
+        thread = Thread(target=body, name=name)
+        thread.start()
+        return thread
+
+
+@contextmanager
+def only_one(state_dir: Path) -> Iterator[None]:
+    """Hold the state folder's lock file: what is found running there can then only be left over."""
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = os.open(state_dir / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AlreadyServingError(
+                f"Outro athome serve já usa {state_dir}.",
+                "Pare-o antes, ou indique outra pasta em state_dir.",
+            ) from None
+        yield
+    finally:
+        os.close(file)
+
+
+def stop_on_signals(stop: Event) -> None:
+    """SIGTERM and Ctrl-C ask for an orderly end; a second one ends at once, and the next start goes on."""
+
+    def handler(number: int, _frame: object) -> None:
+        log.info("%s: finishing what runs; once more to end at once", signal.Signals(number).name)
+        signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)
+
+
+def _needed(section: _Section | None, name: str) -> _Section:
+    if section is None:
+        raise SettingsError(
+            f"A configuração não tem a seção {name}, de que athome serve precisa.",
+            "Compare com docs/settings.example.yml.",
+        )
+    return section
