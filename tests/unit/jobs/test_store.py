@@ -1,0 +1,231 @@
+"""The promises of the queue, on a real SQLite file."""
+
+import stat
+import threading
+import time
+
+import pytest
+from sqlalchemy import select, text, update
+
+from dispatcher.errors import StoreError
+from dispatcher.jobs import schema
+from dispatcher.jobs.database import connect
+from dispatcher.jobs.job import Order, Owner, State
+from dispatcher.jobs.store import Delivery, Store
+from dispatcher.replies.compose import Reply
+from dispatcher.runs.report import HostResult, Report
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(connect(f"sqlite:///{tmp_path}/athome.db"))
+
+
+def order(*servers: str, sender="ana@example.com", message_id="<1@example.com>") -> Order:
+    return Order(
+        keyword="CHECKIP", subject="CHECKIP=203.0.113.7", arguments={"checkip": "203.0.113.7"},
+        servers=servers, check=False, language="pt_BR", sender=sender, message_id=message_id,
+    )  # fmt: skip
+
+
+def delivery(uid: int) -> Delivery:
+    return Delivery(
+        folder="INBOX", uidvalidity=4_294_967_295, uid=uid,
+        sender="ana@example.com", message_id="<1@example.com>",
+        subject="CHECKIP=203.0.113.7", verdict="admitted", rule="token", reason="valid",
+    )  # fmt: skip
+
+
+def queue(store: Store, number: int, *servers: str) -> int:
+    job_id = store.take(delivery(number), order=order(*servers, message_id=f"<{number}@example.com>"))
+    assert job_id
+    return job_id
+
+
+def reply(cause: str) -> Reply:
+    return Reply(
+        kind="result", recipient="ana@example.com", message_id=f"<{cause}@lab.example>", mime=b"Subject: x"
+    )
+
+
+DONE = Report(status="successful", hosts=(HostResult(host="gv1p", outcome="ok", code="fail2ban.not_banned"),))
+
+
+def outbox(store: Store) -> list[str]:
+    with store.engine.begin() as connection:
+        return list(connection.execute(select(schema.outbox.c.message_id)).scalars())
+
+
+def verdicts(store: Store) -> list[tuple[str, str]]:
+    with store.engine.begin() as connection:
+        rows = connection.execute(select(schema.messages.c.verdict, schema.messages.c.rule))
+        return [tuple(row) for row in rows]
+
+
+def test_the_database_is_private_and_durable(tmp_path, store):
+    """Nobody else on the machine can read it, and a commit is on the disk."""
+    assert 0o600 == stat.S_IMODE((tmp_path / "athome.db").stat().st_mode)
+    with store.engine.begin() as connection:
+        assert ("wal", 2) == tuple(
+            connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous")
+        )
+
+
+def test_a_mail_that_is_taken_twice_makes_one_job(store):
+    """A crash between the commit and the move of the mail does not run the command again."""
+    assert store.take(delivery(1), order=order("gv1p"))
+    assert store.take(delivery(1), order=order("gv1p")) is None
+    assert 1 == len(store.recent(10))
+
+
+def test_a_redelivered_message_makes_one_job_and_leaves_an_audit_row(store):
+    """The same Message-ID of the same sender under another UID is a replay."""
+    store.take(delivery(1), order=order("gv1p"))
+    assert store.take(delivery(2), order=order("gv1p")) is None
+    assert [("admitted", "token"), ("silent", "replay")] == verdicts(store)
+    assert store.seen("ana@example.com", "<1@example.com>")
+
+
+def test_another_sender_cannot_squat_a_message_id(store):
+    """The claim is on sender and Message-ID together."""
+    store.take(delivery(1), order=order("gv1p", sender="eva@example.com"))
+    assert store.take(delivery(2), order=order("gv1p", sender="ana@example.com"))
+
+
+def test_a_rejection_is_posted_once(store):
+    """The answer to a bad mail is in the transaction of its audit row, once."""
+    store.take(delivery(1), reply=reply("rejected-1"))
+    store.take(delivery(1), reply=reply("rejected-1"))
+    store.take(delivery(2), reply=reply("rejected-1"))
+    assert ["<rejected-1@lab.example>"] == outbox(store)
+
+
+def test_jobs_on_the_same_server_wait_in_order(store):
+    """First in, first out for each server, whatever else the job touches."""
+    first, second = queue(store, 1, "gv1p", "gv2p"), queue(store, 2, "gv2p", "gv3p")
+    third = queue(store, 3, "gv3p")
+    running = store.claim()
+    assert first == running.id
+    assert store.claim() is None  # second waits for gv2p, and third waits behind second for gv3p
+    assert store.finish(running, DONE, reply("1"))
+    running = store.claim()
+    assert second == running.id
+    assert store.claim() is None
+    store.finish(running, DONE, reply("2"))
+    assert third == store.claim().id
+
+
+def test_jobs_on_different_servers_run_side_by_side(store):
+    """A slow server holds nobody else up."""
+    first, second = queue(store, 1, "gv1p"), queue(store, 2, "gv2p")
+    assert [first, second] == [store.claim().id, store.claim().id]
+
+
+def test_many_claimers_never_share_a_server(store):
+    """Eight workers at once: each job is claimed once and no server is worked on twice at a time."""
+    for number in range(24):
+        queue(store, number + 1, f"gv{number % 3}")
+    at_work, clashes, done = set(), [], []
+
+    def work() -> None:
+        idle = 0
+        while idle < 40:
+            job = store.claim()
+            if job is None:
+                idle += 1
+                time.sleep(0.005)
+                continue
+            idle = 0
+            server = job.order.servers[0]
+            if server in at_work:
+                clashes.append(job.id)
+            at_work.add(server)
+            time.sleep(0.002)
+            at_work.discard(server)
+            store.finish(job, DONE, reply(str(job.id)))
+            done.append(job.id)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [] == clashes
+    assert list(range(1, 25)) == sorted(done)
+    assert 24 == len(outbox(store))
+
+
+def test_result_reply_and_locks_are_one(store):
+    """When a job is finished its result is there, its reply is posted, and its servers are free."""
+    job_id = queue(store, 1, "gv1p")
+    store.finish(store.claim(), DONE, reply("1"))
+    job = store.job(job_id)
+    assert (State.SUCCESSFUL, DONE) == (job.state, job.report)
+    assert ["<1@lab.example>"] == outbox(store)
+    queue(store, 2, "gv1p")
+    assert store.claim()
+
+
+def test_a_worker_that_lost_its_job_cannot_finish_it(store):
+    """After a restart the old claim is worth nothing: one terminal reply."""
+    queue(store, 1, "gv1p")
+    old = store.claim()
+    assert [old.id] == store.requeue()
+    new = store.claim()
+    assert not store.finish(old, DONE, reply("old"))
+    assert store.finish(new, DONE, reply("new"))
+    assert ["<new@lab.example>"] == outbox(store)
+    assert 2 == store.job(new.id).attempts
+
+
+def test_a_shells_job_is_run_by_nobody_else(store):
+    """The workers leave it, and it keeps its place in the queue of its servers."""
+    shell = store.submit(order("gv1p", sender=None, message_id=None))
+    queue(store, 2, "gv1p")
+    assert store.claim() is None
+    claimed = store.claim(own=shell)
+    assert (Owner.SHELL, State.RUNNING) == (claimed.owner, claimed.state)
+    assert not store.renew(shell)  # the claim has changed hands
+    assert store.renew(claimed)
+    assert store.claim() is None
+
+
+def test_a_shell_that_was_killed_does_not_hold_its_servers(store):
+    """Without a sign of life its job is canceled and the next one starts."""
+    shell = store.claim(own=store.submit(order("gv1p", sender=None, message_id=None)))
+    waiting = queue(store, 2, "gv1p")
+    with store.engine.begin() as connection:
+        connection.execute(
+            update(schema.jobs).where(schema.jobs.c.id == shell.id).values(lease_until=time.time() - 1)
+        )
+    assert waiting == store.claim().id
+    assert State.CANCELED == store.job(shell.id).state
+    assert not store.finish(shell, DONE, None)
+
+
+def test_two_jobs_of_the_shell_are_no_replay_of_each_other(store):
+    """Jobs without a mail are told apart by nothing but their number."""
+    one, two = (store.submit(order("gv1p", sender=None, message_id=None)) for _ in range(2))
+    assert one.id != two.id
+
+
+def test_an_unknown_job_is_a_sentence(store):
+    """A wrong number gets words and a way out."""
+    with pytest.raises(StoreError, match="job 99 não existe"):
+        store.job(99)
+
+
+def test_a_database_of_another_version_is_refused(tmp_path):
+    """An older program does not write into a newer database."""
+    url = f"sqlite:///{tmp_path}/athome.db"
+    with connect(url).begin() as connection:
+        connection.execute(update(schema.schema_version).values(version=99))
+    with pytest.raises(StoreError, match="versão 99"):
+        connect(url)
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):
+    """A wrong state_dir says so, with the key to change."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="state_dir"):
+        connect(f"sqlite:///{tmp_path}/file/athome.db")
