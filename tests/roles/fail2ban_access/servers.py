@@ -1,0 +1,235 @@
+"""Real fail2ban servers of three releases, each with its own folder and network namespace.
+
+The releases come as Debian packages from the mirror that apt is set up with, unpacked under
+~/.cache/athome-lab/fail2ban (``python tests/roles/fail2ban_access/servers.py`` fetches them, once). Inside
+the lab there is no way out, so they are fetched before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROLE = Path(__file__).parents[3] / "roles" / "fail2ban_access"
+MODULE = ROLE / "library" / "fail2ban_access.py"
+MARK = "<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"
+CACHE = Path.home() / ".cache" / "athome-lab" / "fail2ban"
+# release: (Debian suite, packages). 0.11.2 does not run on Python 3.10 and newer: its own Python comes along.
+RELEASES = {
+    "0.11.2": ("bullseye", ["fail2ban", "python3.9-minimal", "libpython3.9-minimal", "libpython3.9-stdlib"]),
+    "1.0.2": ("bookworm", ["fail2ban"]),
+    "1.1.0": ("trixie", ["fail2ban"]),
+}
+PYTHONS = ["2.7", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
+
+
+def find_python(version: str) -> str | None:
+    """An interpreter of this version: on PATH, or one of pyenv's."""
+    found = shutil.which(f"python{version}")
+    pyenv = shutil.which("pyenv")
+    if pyenv:
+        root = Path(subprocess.run([pyenv, "root"], capture_output=True, text=True, check=True).stdout.strip())
+        for path in sorted(root.glob(f"versions/{version}.*/bin/python")):
+            found = str(path)
+    if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
+        return found
+    return None
+
+
+def _mirror() -> str:
+    """The Debian mirror that this machine's apt uses."""
+    for path in sorted(Path("/etc/apt").glob("sources.list.d/*.sources")):
+        found = re.search(r"(?m)^URIs:\s*(\S+/debian/?)$", path.read_text())
+        if found:
+            return found.group(1)
+    text = Path("/etc/apt/sources.list").read_text()
+    return re.findall(r"(?m)^deb\s+(?:\[.*\]\s+)?(\S+/debian/?)\s", text)[0]
+
+
+def fetch(release: str) -> Path:
+    """The folder into which this release is unpacked; fetched when it is not there yet."""
+    suite, packages = RELEASES[release]
+    root = CACHE / release
+    if (root / "usr/bin/fail2ban-client").exists():
+        return root
+    work = CACHE / f"{release}.fetch"
+    shutil.rmtree(work, ignore_errors=True)
+    for folder in ("lists/partial", "cache/archives/partial", "root"):
+        (work / folder).mkdir(parents=True)
+    (work / "status").touch()
+    key = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    (work / "sources").write_text(f"deb [signed-by={key}] {_mirror()} {suite} main\n")
+    options = {
+        "Dir::Etc::sourcelist": work / "sources",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::State::lists": work / "lists",
+        "Dir::State::status": work / "status",
+        "Dir::Cache": work / "cache",
+        "APT::Sandbox::User": "root",
+    }
+    apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
+    subprocess.run([*apt, "update"], check=True)
+    subprocess.run([*apt, "download", *packages], check=True, cwd=work)
+    for package in work.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "-x", package, work / "root"], check=True)
+    (work / "root").rename(root)
+    shutil.rmtree(work)
+    return root
+
+
+class Server:
+    """One private fail2ban: ``folder/etc`` is its configuration, ``folder/bin`` its programs."""
+
+    JAILS = """\
+[DEFAULT]
+banaction = nftables
+banaction_allports = nftables[type=allports]
+usedns = no
+backend = polling
+bantime = 1h
+findtime = 1h
+maxretry = 3
+{default}
+[sshd]
+enabled = true
+logpath = {folder}/auth.log
+{sshd}
+[asterisk]
+enabled = true
+logpath = {folder}/asterisk.log
+{asterisk}
+[recidive]
+enabled = true
+logpath = {folder}/fail2ban.log
+"""
+
+    def __init__(self, release: str, folder: Path) -> None:
+        self.release, self.folder = release, folder
+        self.etc = folder / "etc"
+        self.root = fetch(release)
+        self.process: subprocess.Popen[bytes] | None = None
+        shutil.copytree(self.root / "etc/fail2ban", self.etc, symlinks=True)
+        for path in (self.etc / "jail.d").glob("*"):
+            path.unlink()
+        names = ("socket", "pidfile", "dbfile")
+        lines = [f"{name} = {folder}/{name}" for name in names] + [f"logtarget = {folder}/fail2ban.log"]
+        (self.etc / "fail2ban.local").write_text("\n".join(["[Definition]", *lines, ""]))
+        for log in ("auth.log", "asterisk.log", "fail2ban.log"):
+            (folder / log).touch()
+        self.jails()
+        python, env = "/usr/bin/python3", f"PYTHONPATH={self.root}/usr/lib/python3/dist-packages"
+        own = self.root / "usr/bin/python3.9"
+        if own.exists():
+            python, env = str(own), f"{env} PYTHONHOME={self.root}/usr"
+        (folder / "bin").mkdir()
+        for name in ("fail2ban-client", "fail2ban-server"):
+            path = folder / "bin" / name
+            path.write_text(
+                f'#!/bin/sh\nexec env PYTHONDONTWRITEBYTECODE=1 {env} {python} {self.root}/usr/bin/{name} "$@"\n'
+            )
+            path.chmod(0o755)
+        self.network = subprocess.Popen(["unshare", "-n", "sleep", "infinity"])
+        while os.readlink(f"/proc/{self.network.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+            time.sleep(0.01)
+        self.inside = ["nsenter", "-t", str(self.network.pid), "-n"]
+
+    def jails(self, default: str = "", sshd: str = "", asterisk: str = "") -> None:
+        """Write jail.local; the arguments are lines added to its sections."""
+        text = self.JAILS.format(folder=self.folder, default=default, sshd=sshd, asterisk=asterisk)
+        (self.etc / "jail.local").write_text(text)
+
+    def start(self) -> Server:
+        command = [self.folder / "bin/fail2ban-server", "-c", self.etc, "-x", "-f", "start"]
+        log = (self.folder / "server.out").open("ab")
+        self.process = subprocess.Popen([*self.inside, *command], stdout=log, stderr=log)
+        end = time.time() + 20
+        while time.time() < end:
+            if "recidive" in self.client("status", "recidive", check=False):
+                return self
+            time.sleep(0.05)
+        raise RuntimeError((self.folder / "server.out").read_text()[-2000:])
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            self.process.wait(20)
+            self.process = None
+
+    def close(self) -> None:
+        self.stop()
+        self.network.kill()
+        self.network.wait()
+
+    def client(self, *words: str, check: bool = True) -> str:
+        """fail2ban-client's own words; ``check`` demands success."""
+        command = [*self.inside, self.folder / "bin/fail2ban-client", "-c", self.etc, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise RuntimeError(done.stdout + done.stderr)
+        return done.stdout
+
+    def ban(self, address: str, *jails: str) -> None:
+        for jail in jails or ("sshd",):
+            self.client("set", jail, "banip", address)
+
+    def banned(self, address: str) -> list[str]:
+        """The jails that ban exactly this address, in fail2ban's words."""
+        return sorted(re.findall(r"'(\w+)'", self.client("banned", address)))
+
+    def ignored(self, jail: str) -> set[str]:
+        return set(re.findall(r"(?m)^[|`]- (\S+)", self.client("get", jail, "ignoreip")))
+
+    def fail(self, address: str, times: int = 3) -> None:
+        """Failed logins, as sshd writes them."""
+        now = time.strftime("%b %d %H:%M:%S")
+        line = f"{now} host sshd[1]: Failed password for root from {address} port 4711 ssh2\n"
+        with (self.folder / "auth.log").open("a") as log:
+            log.write(line * times)
+
+    def nft(self, *words: str) -> str:
+        return subprocess.run([*self.inside, "nft", *words], capture_output=True, text=True, check=True).stdout
+
+    def configuration(self) -> dict[str, bytes]:
+        """Every file below the configuration folder, to see that nothing changed."""
+        return {str(p.relative_to(self.etc)): p.read_bytes() for p in self.etc.rglob("*") if p.is_file()}
+
+    def module(self, address: object, state: str = "present", python: str = sys.executable, **more: object) -> dict:
+        """Run the module as Ansible would, and return its result."""
+        process = self.popen(address, state, python, **more)
+        out, err = process.communicate(timeout=120)
+        assert err == b"", err.decode()
+        result = json.loads(out)
+        assert process.returncode == (1 if result["failed"] else 0)
+        return result
+
+    def popen(self, address: object, state: str = "present", python: str = sys.executable, **more: object):
+        args = {
+            "address": address,
+            "state": state,
+            "config_dir": str(self.etc),
+            "client": str(self.folder / "bin/fail2ban-client"),
+            "work_dir": str(self.folder / "work"),
+        }
+        args.update(more)
+        source = MODULE.read_text().replace(MARK, json.dumps(args))
+        process = subprocess.Popen(
+            [*self.inside, python, "-B", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stdin is not None
+        process.stdin.write(source.encode())
+        process.stdin.close()
+        process.stdin = None
+        return process
+
+
+if __name__ == "__main__":
+    for name in RELEASES:
+        print(name, fetch(name))
