@@ -30,7 +30,7 @@ rmdir /.old
 for service in "$@"; do
     case $service in
     rsyslog) rsyslogd ;;
-    weed) (set -a && . /etc/weed.env && exec /usr/local/sbin/weed-server >/var/log/weed.log 2>&1) & ;;
+    weed) (set -a && . /etc/weed.env && exec sh /usr/local/sbin/weed-server >/var/log/weed.log 2>&1) & ;;
     *) service "$service" start ;;
     esac
 done

@@ -105,7 +105,7 @@ def first_missing(member: topology.Host) -> str:
 def _tail(member: topology.Host) -> str:
     log = INSIDE / "logs" / f"{member.name}.log"
     lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL:]
-    return "".join(f"\n  {line}" for line in ["; its console:", *lines])
+    return "".join(f"\n  {line}" for line in ["its console ends with:", *lines])
 
 
 def _mount(*arguments: str) -> None:

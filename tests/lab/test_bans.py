@@ -52,8 +52,9 @@ def test_banned_attacker_is_shut_out_until_unbanned(on_host, source):
     on_host("gv2p", "fail2ban-client", "unban", source)
     assert reaches(address, source)
     stamp = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+    peer = f"[{source}]:5060" if ":" in source else f"{source}:5060"
     line = (
-        f"[{stamp}] NOTICE[1234] chan_sip.c: Registration from '<sip:1121@{host.name}>' failed for '{source}:5060'"
+        f"[{stamp}] NOTICE[1234] chan_sip.c: Registration from '<sip:1121@{host.name}>' failed for '{peer}'"
         " - Wrong password\n"
     )
     on_host("gv2p", "sh", "-c", 'printf %s "$1" >>/var/log/asterisk/messages', "-", line * 10)
