@@ -35,6 +35,7 @@ def make(folder: Path) -> None:
     _make_certificates(folder)
     for mailbox in topology.MAILBOXES:
         write_private(folder / "secrets" / f"mail-{mailbox.partition('@')[0]}", secrets.token_urlsafe(18))
+    write_private(folder / "secrets" / "token-pepper", secrets.token_hex(32))
     write_private(folder / "secrets" / "s3-access-key", "LAB" + secrets.token_hex(8).upper())
     write_private(folder / "secrets" / "s3-secret-key", secrets.token_urlsafe(30))
 

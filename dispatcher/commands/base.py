@@ -5,8 +5,9 @@ To add a command, read ``checkip.py``, write one like it, and add its row to ``C
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -27,7 +28,7 @@ class Problem:
     field: str
     value: str
     code: str
-    data: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, str] = dataclasses.field(default_factory=dict)
     suggestion: str | None = None
 
 

@@ -18,7 +18,7 @@ _THIS_NETWORK = ip_network("0.0.0.0/8")  # RFC 1122: no source of real traffic
 
 def refuse(code: str, suggestion: str | None = None, **data: str) -> PydanticCustomError:
     """Return the error that the parser turns into a Problem of this code."""
-    return PydanticCustomError(code, "{code}", {"code": code, "suggestion": suggestion, "data": data})  # type: ignore[arg-type]  # pydantic wants a LiteralString; codes are literals at every call
+    return PydanticCustomError(code, "{code}", {"code": code, "suggestion": suggestion, "data": data})
 
 
 def _address(text: str) -> IPv4Address | IPv6Address:

@@ -184,8 +184,9 @@ class Store:
     @staticmethod
     def _insert(connection: Connection, order: Order, owner: Owner, claim: str | None) -> int:
         now = time.time()
-        new = connection.execute(
-            insert(jobs).values(
+        job_id = connection.execute(
+            insert(jobs)
+            .values(
                 sender=order.sender,
                 message_id=order.message_id,
                 thread=order.references,
@@ -201,11 +202,11 @@ class Store:
                 created_at=now,
                 lease_until=now + LEASE if owner is Owner.SHELL else None,
             )
-        )
-        job_id = int(new.inserted_primary_key[0])
+            .returning(jobs.c.id)
+        ).scalar_one()
         for server in order.servers:
             connection.execute(insert(job_servers).values(job_id=job_id, server=server))
-        return job_id
+        return int(job_id)
 
     @staticmethod
     def _job_of_mail(connection: Connection, sender: str | None, message_id: str | None) -> bool:

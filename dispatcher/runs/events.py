@@ -55,7 +55,7 @@ def _from_module(host: str, result: Mapping[str, Any], seconds: float) -> HostRe
 def _failed(
     host: str, code: str, data: dict[str, Any], seconds: float, outcome: str = "failed"
 ) -> HostResult:
-    return HostResult(host=host, outcome=outcome, code=code, data=data, seconds=seconds)  # type: ignore[arg-type]  # failed or unreachable
+    return HostResult(host=host, outcome=outcome, code=code, data=data, seconds=seconds)
 
 
 def _words(result: Mapping[str, Any]) -> str:

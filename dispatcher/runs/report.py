@@ -70,7 +70,7 @@ def from_results(
     }
     hosts = tuple({**missing, **results}[host] for host in (*expected, *(set(results) - set(expected))))
     if status in ("timeout", "canceled"):
-        return Report(status=status, check=check, hosts=hosts, seconds=seconds)  # type: ignore[arg-type]  # the test above narrows it
+        return Report(status=status, check=check, hosts=hosts, seconds=seconds)
     good = sum(result.outcome in ("changed", "ok") for result in hosts)
     verdict: Status = "failed" if not good else "successful" if good == len(hosts) else "partial"
     problem = Notice(code="run.no_result") if not results else None

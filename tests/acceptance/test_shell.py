@@ -1,0 +1,155 @@
+"""The shell and Ansible alone reach the same servers by the same playbook."""
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.fleet import CHECKIP_SERVERS, banned, forget, on, playbook
+from tests.road import ATHOME
+
+ADDRESS = "203.0.113.8"
+
+
+@pytest.fixture
+def ban():
+    forget(ADDRESS)
+    on("gv1p", "fail2ban-client", "set", "sshd", "banip", ADDRESS)
+    yield
+    forget(ADDRESS)
+
+
+def ban_and_whitelist_of(host: str) -> str:
+    return on(
+        host,
+        "sh",
+        "-c",
+        "'fail2ban-client banned; fail2ban-client get sshd ignoreip; cat /etc/fail2ban/jail.d/*'",
+    )
+
+
+def test_run_does_what_a_mail_does(dispatcher, ban):
+    """`athome run` unbans and whitelists, shows every server, and exits with 0."""
+    done = dispatcher.athome("run", f"CHECKIP={ADDRESS}")
+    assert not banned("gv1p", ADDRESS)
+    for host in CHECKIP_SERVERS:
+        assert host in done.stdout
+    assert "mudou" in done.stdout
+
+
+def test_run_with_check_changes_nothing(dispatcher, ban):
+    """The servers are byte for byte as before, and the difference is shown."""
+    before = [ban_and_whitelist_of(host) for host in CHECKIP_SERVERS]
+    done = dispatcher.athome("run", f"CHECKIP={ADDRESS}", "--check")
+    assert before == [ban_and_whitelist_of(host) for host in CHECKIP_SERVERS]
+    assert "mudaria" in done.stdout
+    assert "nada foi alterado" in done.stdout
+    assert any(line.startswith("+") and ADDRESS in line for line in done.stdout.splitlines())
+
+
+def test_run_speaks_json_to_scripts(dispatcher, ban):
+    """Standard output is the job as JSON, and progress goes elsewhere."""
+    job = json.loads(dispatcher.athome("run", f"CHECKIP={ADDRESS}", "--json").stdout)
+    assert ("successful", "CHECKIP=203.0.113.8", None) == (job["state"], job["subject"], job["sender"])
+    assert {"gv1p": "fail2ban.unbanned"}.items() <= {
+        h["host"]: h["code"] for h in job["report"]["hosts"]
+    }.items()
+    shown = dispatcher.athome("jobs", "show", str(job["id"]))
+    assert "CHECKIP=203.0.113.8" in shown.stdout
+    assert job["id"] == json.loads(dispatcher.athome("jobs", "show", str(job["id"]), "--json").stdout)["id"]
+
+
+def test_a_partial_run_has_its_own_exit_code(dispatcher):
+    """A script can tell "on some servers" from "done" and from "on none"."""
+    on("gv1p", "systemctl", "stop", "fail2ban")
+    try:
+        assert 3 == dispatcher.athome("run", f"CHECKIP={ADDRESS}", check=False).returncode
+    finally:
+        on("gv1p", "systemctl", "start", "fail2ban")
+
+
+def test_ctrl_c_cancels_and_frees_the_servers(dispatcher):
+    """The job ends as canceled, with exit code 6, and the next one can start."""
+    process = subprocess.Popen(
+        [ATHOME, "--settings", dispatcher.settings, "run", f"CHECKIP={ADDRESS}"], stdout=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 20
+    while dispatcher.newest()["state"] != "running":
+        assert time.monotonic() < deadline
+    process.send_signal(signal.SIGINT)
+    assert 6 == process.wait(20)
+    assert "canceled" == dispatcher.newest()["state"]
+    assert 0 == dispatcher.athome("run", f"CHECKIP={ADDRESS}").returncode
+
+
+@pytest.mark.parametrize(
+    "subject", ["CHECKIP=203.0.113.7", "[7E57C0DE] CHECKIP=203.0.113.7", "[x] checkip=203.0.113.7"]
+)
+def test_explain_tells_what_would_run_and_where(dispatcher, subject):
+    """Playbook, variables and servers, in words and as JSON; no token is needed and none is shown."""
+    plan = json.loads(dispatcher.athome("explain", subject, "--json").stdout)
+    assert plan["valid"]
+    assert "playbooks/checkip.yml" == plan["playbook"]
+    assert {"checkip_address": "203.0.113.7"} == plan["extravars"]
+    assert list(CHECKIP_SERVERS) == [server["name"] for server in plan["servers"]]
+    words = dispatcher.athome("explain", subject).stdout
+    assert all(part in words for part in ("CHECKIP=203.0.113.7", "gv1p", "192.0.2.11"))
+    assert "7E57C0DE" not in words
+
+
+@pytest.mark.parametrize("verb", ["explain", "run"])
+@pytest.mark.parametrize(
+    "subject", ["CHECKIP=3.3.3", "", "{{ 1 }}", "СHECKIP=3.3.3.3", "CHECKIP=3.3.3 SERVER=x"]
+)
+def test_a_bad_command_is_exit_code_2_with_every_problem(dispatcher, verb, subject):
+    """What is wrong and a corrected command are on standard error, no traceback, and nothing runs."""
+    before = len(dispatcher.jobs())
+    done = dispatcher.athome(verb, subject, check=False)
+    assert 2 == done.returncode
+    assert "CHECKIP=203.0.113.7" in done.stderr
+    assert "Traceback" not in done.stderr
+    answer = json.loads(dispatcher.athome(verb, subject, "--json", check=False).stdout)
+    assert answer["problems"]
+    assert not answer["valid"]
+    assert before == len(dispatcher.jobs())
+
+
+def test_the_shell_speaks_english_on_request(dispatcher):
+    """ATHOME_LANGUAGE=en translates results and problems."""
+    done = dispatcher.athome("run", "CHECKIP=3.3.3", check=False, ATHOME_LANGUAGE="en")
+    assert "address" in done.stderr
+    assert "endereço" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["jobs", "show", "999999"], ["--settings", "/nonexistent.yml", "jobs", "list"]]
+)
+def test_an_error_is_a_sentence_with_a_way_out(dispatcher, arguments):
+    """No traceback for what a person can put right."""
+    done = dispatcher.athome(*arguments, check=False)
+    assert done.returncode not in (0, 1, 2)
+    assert done.stderr.startswith("athome: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_only_one_dispatcher_serves_a_state_folder(dispatcher):
+    """A second one says that the first is there, and ends."""
+    done = dispatcher.athome("serve", check=False)
+    assert 75 == done.returncode
+    assert "athome serve" in done.stderr
+
+
+def test_an_operator_previews_with_ansible_alone(ban):
+    """The playbook as it is, with --check --diff: shows the difference on every server, changes nothing."""
+    before = [ban_and_whitelist_of(host) for host in CHECKIP_SERVERS]
+    shown = playbook("checkip.yml", "-e", f"checkip_address={ADDRESS}", "--check", "--diff")
+    assert before == [ban_and_whitelist_of(host) for host in CHECKIP_SERVERS]
+    assert "failed=0" in shown
+    assert any(line.startswith("+") and ADDRESS in line for line in shown.splitlines())
+
+
+def test_an_operator_who_forgets_the_address_is_told(lab):
+    """Ansible alone names the variable that is missing."""
+    assert "checkip_address" in playbook("checkip.yml", check=False)

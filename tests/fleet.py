@@ -1,0 +1,52 @@
+"""The lab's servers as an operator reaches them: by SSH and by Ansible alone, and as an attacker does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from dispatcher.settings import PROJECT
+
+PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
+CHECKIP_SERVERS = ("gv1p", "gv2p", "gv3p", "voip1")
+
+
+def on(host: str, *command: str, check: bool = True) -> str:
+    """Run a command on a server of the lab, as root by SSH."""
+    ssh = ["ssh", "-F", "/run/athome-lab/ssh/config", host, *command]
+    return subprocess.run(ssh, capture_output=True, text=True, check=check, timeout=60).stdout
+
+
+def playbook(name: str, *arguments: str, check: bool = True) -> str:
+    """Run a playbook as an operator does who has Ansible alone."""
+    done = subprocess.run(
+        [PLAYBOOK, "-i", "inventory/lab", f"playbooks/{name}", *arguments],
+        cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def forget(address: str) -> None:
+    """Take an address off every whitelist and out of every jail: a test starts from the same place."""
+    playbook("checkip.yml", "-e", f"checkip_address={address}", "-e", "checkip_state=absent")
+    for host in CHECKIP_SERVERS:
+        on(host, "fail2ban-client", "unban", address)
+
+
+def banned(host: str, address: str) -> bool:
+    """Whether the server's fail2ban has the address in any jail."""
+    return "'" in on(host, "fail2ban-client", "banned", address)
+
+
+def in_kernel(host: str, address: str) -> bool:
+    """Whether the server's firewall has the address in any set of fail2ban."""
+    return address in on(host, "nft", "list", "ruleset")
+
+
+def reaches(source: str, server: str) -> bool:
+    """Whether a connection from this address of the attacker is answered by the server."""
+    program = "import socket, sys; a = sys.argv; socket.create_connection((a[1], 22), 2, (a[2], 0)).recv(1)"
+    attempt = ["ip", "netns", "exec", "attacker", sys.executable, "-c", program, server, source]
+    return subprocess.run(attempt, capture_output=True, check=False).returncode == 0
