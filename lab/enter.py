@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 NOT_FOUND, NOT_EXECUTABLE, KILLED = 127, 126, 128  # a shell's exit codes
+ENDING = 0.5  # seconds from the death of the lab's processes to that of its process 1
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 HOST_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
                     "USER": "root", "LANG": "C.UTF-8"}  # fmt: skip
@@ -30,28 +32,28 @@ def in_lab(name: str, command: Sequence[str], host: str | None = None) -> int:
     if host and host not in (topology.ATTACKER, *(known.name for known in topology.HOSTS)):
         raise LabError(f"no host '{host}'; there are: {host_names()}, {topology.ATTACKER}")
     folder = Path.cwd()
-    _join_lab(name)
+    supervisor = _join_lab(name)
     if host:
         _setns(Path(f"/run/netns/{host}"))
     try:
         os.chdir(folder)
     except FileNotFoundError as error:
         raise LabError(f"the folder {folder} is not to be seen in the lab; start from another one") from error
-    return _run(name, command, {**os.environ, "ATHOME_LAB": name})
+    return _run(supervisor, command, {**os.environ, "ATHOME_LAB": name})
 
 
 def in_host(name: str, host: str, command: Sequence[str]) -> int:
     """Run a command of a host's own in all of its namespaces; returns its status."""
     if host not in {known.name for known in topology.HOSTS}:
         raise LabError(f"no host '{host}'; there are: {host_names()}")
-    _join_lab(name)
+    supervisor = _join_lab(name)
     first = first_process(host)
     handles = [os.open(f"/proc/{first}/ns/{kind}", os.O_RDONLY) for kind in ("uts", "ipc", "net", "pid", "mnt")]
     for handle in handles:
         _setns(handle)
     os.chdir("/")
     terminal = {"TERM": os.environ["TERM"]} if "TERM" in os.environ else {}
-    return _run(name, command, {**HOST_ENVIRONMENT, **terminal})
+    return _run(supervisor, command, {**HOST_ENVIRONMENT, **terminal})
 
 
 def first_process(host: str) -> int:
@@ -68,14 +70,17 @@ def host_names() -> str:
     return ", ".join(host.name for host in topology.HOSTS)
 
 
-def _join_lab(name: str) -> None:
+def _join_lab(name: str) -> int:
+    """Enter the lab's namespaces, unless this is inside already; returns a pidfd of its process 1."""
     running = state.read_alive(name)
     if state.inside():
-        return
+        return os.pidfd_open(1)
     pid = running.supervisor.pid
+    supervisor = os.pidfd_open(pid)
     handles = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY) for kind in ("net", "pid", "mnt")]
     for handle in handles:
         _setns(handle)
+    return supervisor
 
 
 def _setns(namespace: int | Path) -> None:
@@ -86,7 +91,7 @@ def _setns(namespace: int | Path) -> None:
     os.close(handle)
 
 
-def _run(name: str, command: Sequence[str], environment: Mapping[str, str]) -> int:
+def _run(supervisor: int, command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Fork, as only a child is in the new PID namespace; pass signals on and wait.
 
     A signal from the terminal reaches the child by itself; only one that a process sent to us is passed on.
@@ -108,8 +113,8 @@ def _run(name: str, command: Sequence[str], environment: Mapping[str, str]) -> i
         if pid:
             break
     code = os.waitstatus_to_exitcode(status)
-    if code == -signal.SIGKILL and not Path("/proc/1").exists():  # the lab's /proc is empty once it ended
-        raise NotRunning(f"the command was killed; the lab '{name}' has ended (down, or its time limit)")
+    if code == -signal.SIGKILL and select.select([supervisor], [], [], ENDING)[0]:
+        raise NotRunning("the command was ended with its lab: by `down`, or because the lab's time was over")
     return KILLED - code if code < 0 else code
 
 

@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lab import checks, images, keys, state, supervisor, topology
+from lab import answers, checks, images, keys, state, supervisor, topology
 from lab.errors import LabError, NotRunning, StartError
 from lab.keeper import CHECKOUT
 
@@ -80,7 +80,7 @@ def status(name: str) -> bool:
     print(f"lab '{name}', {running.mode}, ends in {left // 60} min {left % 60} s")
     well = True
     for host in topology.HOSTS:
-        missing = supervisor.first_missing(host)
+        missing = answers.first_missing(host)
         well = well and not missing
         services = " ".join(service.name for service in host.services)
         state_of = f"no answer: {missing}" if missing else f"answers: {services}"

@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import cgroups, host, network, topology
+from lab import answers, cgroups, host, network, topology
 from lab.errors import StartError
 from lab.state import INSIDE
 
@@ -79,27 +78,9 @@ def wait_for(member: topology.Host, process: subprocess.Popen[bytes], deadline: 
             raise StartError(f"host {member.name} ended while it started{_tail(member)}")
         if time.monotonic() > deadline:
             raise StartError(f"host {member.name} gave no answer in {PATIENCE} s ({missing}){_tail(member)}")
-        missing = first_missing(member)
+        missing = answers.first_missing(member)
         if missing:
             time.sleep(0.03)
-
-
-def first_missing(member: topology.Host) -> str:
-    """The first of the host's services that is not up yet, in words; empty when all are."""
-    for service in member.services:
-        for port in service.ports:
-            try:
-                socket.create_connection((topology.address4(member.number), port), 1).close()
-            except OSError:
-                return f"{service.name}, port {port}"
-        if service.started_log:
-            name, texts = service.started_log
-            log = host.root_of(member) / name
-            content = log.read_text(errors="replace") if log.exists() else ""
-            for text in texts:
-                if text not in content:
-                    return f"{service.name}, «{text}» in /{name}"
-    return ""
 
 
 def _tail(member: topology.Host) -> str:

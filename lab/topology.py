@@ -32,7 +32,7 @@ class Service:
 
     name: str
     ports: tuple[int, ...] = ()  # TCP ports that answer once it is up
-    unit: str | None = None  # systemd's name for it; None: the same
+    local_ports: tuple[int, ...] = ()  # TCP ports that listen on the host's own loopback
     started_log: tuple[str, tuple[str, ...]] | None = None  # a log file and the texts it holds once it is up
 
 
@@ -47,9 +47,9 @@ FAIL2BAN = Service(
 )
 WEED = Service(name="weed", ports=(8333,))
 DNSMASQ = Service(name="dnsmasq", ports=(53,))
-OPENDKIM = Service(name="opendkim")
-OPENDMARC = Service(name="opendmarc")
-DOVECOT = Service(name="dovecot", ports=(143, 993))
+OPENDKIM = Service(name="opendkim", local_ports=(8891,))
+OPENDMARC = Service(name="opendmarc", local_ports=(8893,))
+DOVECOT = Service(name="dovecot", ports=(143, 993), local_ports=(24, 12345))
 POSTFIX = Service(name="postfix", ports=(25, 587))
 
 SIP = (RSYSLOG, SSH, FAIL2BAN)

@@ -14,9 +14,7 @@ from lab import topology
 
 pytestmark = pytest.mark.lab
 CHECKOUT = Path(__file__).resolve().parents[2]
-CONNECT = (
-    "import socket, sys; socket.create_connection((sys.argv[1], 22), 2, source_address=(sys.argv[2], 0)).close()"
-)
+CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], 22), 2, source_address=(sys.argv[2], 0)).close()"
 
 
 def attack(*command, **options):
@@ -76,9 +74,26 @@ def test_wrong_ssh_passwords_lead_to_a_ban(on_host, tmp_path):
     askpass.write_text("#!/bin/sh\necho wrong\n")
     askpass.chmod(0o755)
     environment = {**os.environ, "SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "force"}
-    options = ["-o", "PreferredAuthentications=password", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+    options = [
+        "-o",
+        "PreferredAuthentications=password",
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=/dev/null",
+    ]
     for _attempt in range(2):
-        attack("ssh", *options, "-o", "ConnectTimeout=5", "-b", source, f"suporte@{address}", "true", env=environment)
+        attack(
+            "ssh",
+            *options,
+            "-o",
+            "ConnectTimeout=5",
+            "-b",
+            source,
+            f"suporte@{address}",
+            "true",
+            env=environment,
+        )
     assert until(lambda: banned(on_host, "gv3p", "sshd", source))
     assert not reaches(address, source)
     on_host("gv3p", "fail2ban-client", "unban", source)

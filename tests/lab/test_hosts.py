@@ -39,7 +39,12 @@ def test_ipv6_address_is_the_same_host(host):
 
 def test_audio_has_python2_only():
     """The old audio host has Python 2.7 and no Python 3."""
-    assert ssh("audio", "python2.7 -c 'import sys; print(sys.version_info[:2])'; command -v python3 || echo none") == "(2, 7)\nnone"
+    assert (
+        ssh(
+            "audio", "python2.7 -c 'import sys; print(sys.version_info[:2])'; command -v python3 || echo none"
+        )
+        == "(2, 7)\nnone"
+    )
 
 
 def test_fail2ban_is_the_release_of_debian_12():
@@ -58,11 +63,15 @@ def test_a_service_restarts_inside_its_host(on_host):
 
 def test_nothing_leads_outside():
     """No route leads out of the lab's network."""
-    routes = subprocess.run(["ip", "-4", "route", "show", "default"], capture_output=True, text=True, check=True)
+    routes = subprocess.run(
+        ["ip", "-4", "route", "show", "default"], capture_output=True, text=True, check=True
+    )
     assert routes.stdout == ""
 
 
 def test_unknown_names_fail_at_once():
     """A name that the lab does not know is answered as unknown by the lab's own DNS."""
-    done = subprocess.run(["getent", "hosts", "www.example.com"], capture_output=True, text=True, check=False, timeout=10)
+    done = subprocess.run(
+        ["getent", "hosts", "www.example.com"], capture_output=True, text=True, check=False, timeout=10
+    )
     assert (done.returncode, done.stdout) == (2, "")
