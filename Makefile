@@ -6,10 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := $(BIN)/python -m lab
 IN_LAB := $(LAB) exec --
+TEST_LAB := test-$(shell pwd | cksum | cut -d" " -f1)
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 	--no-annotate --no-header --no-emit-find-links
 
-.PHONY: setup packages demo test test-unit check lab-up lab-down lock screenshots clean
+.PHONY: setup packages demo test check lab-up lab-down lock clean
 
 setup: packages $(VENV)/ready
 
@@ -27,9 +28,11 @@ $(VENV)/ready: requirements/dev.txt pyproject.toml
 demo: setup lab-up
 	@$(IN_LAB) $(BIN)/python -m lab.demo
 
-test: setup check lab-up
+# A lab of its own, so that a lab that somebody looks around in stays as it is.
+test: check
 	$(BIN)/pytest tests/unit
-	$(IN_LAB) $(BIN)/pytest tests/lab tests/roles tests/integration tests/acceptance
+	@set -e; trap '$(LAB) down --name $(TEST_LAB)' EXIT; $(LAB) up --fresh --name $(TEST_LAB); \
+	$(LAB) exec --name $(TEST_LAB) -- $(BIN)/pytest tests/lab tests/roles tests/integration tests/acceptance
 
 check: setup
 	$(BIN)/ruff format --check .
