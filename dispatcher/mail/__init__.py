@@ -1,0 +1,1 @@
+"""From a mailbox to a verdict: mailbox → message → admission (whitelist, authentication, token)."""

@@ -1,0 +1,110 @@
+"""The questions that admission asks of a mail, one function each.
+
+A rule gets the case and returns None when the mail passes, else the reason why not (English, for the audit;
+it repeats nothing that a stranger wrote, and never the token). What a rule finds out, it adds to the case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from dispatcher.mail import authentication
+from dispatcher.mail.address import normalise
+from dispatcher.mail.message import MalformedMessage, Message, RawMessage, parse
+from dispatcher.mail.senders import Sender, Senders
+from dispatcher.mail.subject import NoToken, open_subject
+from dispatcher.mail.tokens import Tokens
+from dispatcher.settings import Mail
+
+CLOCK_SKEW = timedelta(minutes=10)  # by how much a sender's clock may be ahead of ours
+_BULK = frozenset({b"bulk", b"junk", b"list", b"auto_reply"})
+
+
+@dataclass(kw_only=True)
+class Case:
+    """One mail on its way through the rules, and what they have to ask."""
+
+    raw: RawMessage
+    settings: Mail
+    senders: Senders
+    tokens: Tokens
+    seen: Callable[[str, str], bool]
+    message: Message = field(init=False)  # from the rule `headers` on
+    sender: Sender = field(init=False)  # from the rule `whitelist` on
+    subject: str = field(init=False)  # without the token, from the rule `token` on
+
+
+def size(case: Case) -> str | None:
+    """Ask whether it is small enough to be a command."""
+    if case.raw.size > case.settings.max_bytes:
+        return f"{case.raw.size} bytes, over the limit of {case.settings.max_bytes}"
+    return None
+
+
+def headers(case: Case) -> str | None:
+    """Ask whether its header can be read in one way only."""
+    try:
+        case.message = parse(case.raw)
+    except MalformedMessage as error:
+        return str(error)
+    return None
+
+
+def whitelist(case: Case) -> str | None:
+    """Ask whether the address in From may send commands."""
+    sender = case.senders.get(case.message.sender)
+    if sender is None:
+        return "the sender is not on the whitelist"
+    case.sender = sender
+    return None
+
+
+def automatic(case: Case) -> str | None:
+    """Ask whether a person sent it, and not a list, an answering machine, a bounce, or we ourselves."""
+    message = case.message
+    if message.sender == normalise(case.settings.address):
+        return "the dispatcher's own address"
+    if any(_first_word(value) != b"no" for value in message.values(b"auto-submitted")):
+        return "Auto-Submitted"
+    if any(_first_word(value) in _BULK for value in message.values(b"precedence")):
+        return "Precedence"
+    if message.values(b"list-id"):
+        return "List-Id"
+    if any(value.replace(b" ", b"") == b"<>" for value in message.values(b"return-path")):
+        return "a bounce: Return-Path is null"
+    return None
+
+
+def authenticated(case: Case) -> str | None:
+    """Ask whether our own mail server says that it comes from the domain in From."""
+    return authentication.judge(case.message, case.settings.authserv_id)
+
+
+def replay(case: Case) -> str | None:
+    """Ask whether it is new: sent a short time before it arrived, and not taken before."""
+    message = case.message
+    age = case.raw.internaldate - message.date
+    if not -CLOCK_SKEW <= age <= timedelta(seconds=case.settings.max_age):
+        return "Date is too far from the arrival"
+    if case.seen(message.sender, message.message_id):
+        return "the sender's mail of this Message-ID was taken before"
+    return None
+
+
+def token(case: Case) -> str | None:
+    """Ask whether its subject opens with a token of this sender."""
+    try:
+        given, subject = open_subject(case.message.subject)
+    except NoToken as error:
+        return str(error)
+    if not case.tokens.check(case.sender.address, given):
+        return "not a token of this sender"
+    case.subject = subject
+    return None
+
+
+def _first_word(value: bytes) -> bytes:
+    """Return the value without comments and parameters, in lower case: ``No (x); y=z`` is ``no``."""
+    return value.replace(b"(", b" ").replace(b";", b" ").strip().partition(b" ")[0].lower()

@@ -1,0 +1,36 @@
+"""The token's place in a subject: ``[7E57C0DE] COMMAND``."""
+
+from __future__ import annotations
+
+import re
+
+REDACTED = "[········]"
+
+_OPENED = re.compile(r"\[([0-9A-Fa-f]{8})\](?: +(.*))?")
+_QUOTED = re.compile(r"(?:re|res|fw|fwd|enc) *(?:\[[0-9]+\])? *:", re.IGNORECASE)
+# What a bracket opens with, up to its end or, when it was never closed, up to the first KEY=.
+_BRACKETED = re.compile(r"\[[^\]=]*(?:\]|(?= [^ =]*=)|$)")
+# Also a token without brackets, with a digit too many or too few, or glued to the next word. 12 are a MAC.
+_TOKEN_LIKE = re.compile(r"\[? *(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{7,11}|[0-9A-Fa-f]{13,})(?![0-9A-Fa-f]) *\]?")
+
+
+class NoToken(ValueError):  # noqa: N818 - an answer for the sender
+    """The subject does not open with one token; the text says how it is wrong, without showing it."""
+
+
+def open_subject(subject: str) -> tuple[str, str]:
+    """Split a subject into its token and the command after it. Raises NoToken."""
+    if _QUOTED.match(subject):
+        raise NoToken("the subject is quoted (Re:, Res:, Fwd:, Enc:): commands come in new mails")
+    opened = _OPENED.fullmatch(subject)
+    if not opened:
+        raise NoToken("the subject does not start with [8 hexadecimal digits] and a space")
+    token, command = opened.group(1), opened.group(2) or ""
+    if token.lower() in command.lower() or re.search(r"\[[0-9A-Fa-f]{8}\]", command):
+        raise NoToken("a second token in the subject")
+    return token, command
+
+
+def redact(subject: str) -> str:
+    """Return the subject with whatever may be a token, or a misspelt one, replaced."""
+    return _TOKEN_LIKE.sub(REDACTED, _BRACKETED.sub(REDACTED, subject, count=1))
