@@ -1,1 +1,1 @@
-"""A real fleet on one machine: SIP servers, audio hosts, a mail host and an S3 host in namespaces of their own."""
+"""A real fleet on one machine: SIP servers, audio hosts, mail and S3, each in namespaces of its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -27,33 +28,17 @@ def main(arguments: Sequence[str]) -> int:
     """Run one subcommand; returns the exit status."""
     own, command = _split(arguments)
     options = _parser().parse_args(own)
-    command = [*getattr(options, "command", []), *command]
+    options.command = [*getattr(options, "command", []), *command]
     try:
-        match options.verb:
-            case "check":
-                return _check()
-            case "images":
-                images.ensure(images.IMAGES, lifecycle.say)
-                for image in images.IMAGES.values():
-                    print(f"{image.name:5} {images.image_path(image)}")
-            case "up":
-                lifecycle.up(options.name, options.mode, options.ttl, fresh=options.fresh)
-            case "down":
-                lifecycle.down(options.name)
-            case "status":
-                if state.inside():
-                    return 0 if lifecycle.status(options.name) else 1
-                return enter.in_lab(options.name, [sys.executable, "-m", "lab", "status", "--name", options.name])
-            case "exec":
-                return enter.in_lab(options.name, command or [os.environ.get("SHELL", "/bin/sh")], options.host)
-            case "sh":
-                return enter.in_host(options.name, options.host, command or ["/bin/bash", "-l"])
+        return VERBS[options.verb](options)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return error.status
+    except BrokenPipeError:  # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return enter.KILLED + signal.SIGPIPE
     except KeyboardInterrupt:
-        return enter.KILLED + 2
-    return 0
+        return enter.KILLED + signal.SIGINT
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -64,6 +49,62 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(arguments[:at]), list(arguments[at + 1 :])
 
 
+def _check(_options: argparse.Namespace) -> int:
+    found = checks.every()
+    for check in found:
+        word = "ok" if check.ok else "missing (plain mode does without)" if check.only_systemd else "MISSING"
+        print(f"{check.what}: {word}" + ("" if check.ok else f"\n    {check.way_out}"))
+    if not all(check.ok or check.only_systemd for check in found):
+        print("the lab cannot run here")
+        return 1
+    print(f"the lab can run here, mode {'systemd' if all(check.ok for check in found) else 'plain'}")
+    return 0
+
+
+def _images(_options: argparse.Namespace) -> int:
+    images.ensure(images.IMAGES, lifecycle.say)
+    for image in images.IMAGES.values():
+        print(f"{image.name:5} {images.image_path(image)}")
+    return 0
+
+
+def _up(options: argparse.Namespace) -> int:
+    lifecycle.up(options.name, options.mode, options.ttl, fresh=options.fresh)
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    lifecycle.down(options.name)
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    if state.inside():
+        return 0 if lifecycle.status(options.name) else 1
+    again = [sys.executable, "-m", "lab", "status", "--name", options.name]
+    os.chdir(checks.CHECKOUT)
+    return enter.in_lab(options.name, again)
+
+
+def _exec(options: argparse.Namespace) -> int:
+    return enter.in_lab(options.name, options.command or [os.environ.get("SHELL", "/bin/sh")], options.host)
+
+
+def _sh(options: argparse.Namespace) -> int:
+    return enter.in_host(options.name, options.host, options.command or ["/bin/bash", "-l"])
+
+
+VERBS = {
+    "check": _check,
+    "images": _images,
+    "up": _up,
+    "down": _down,
+    "status": _status,
+    "exec": _exec,
+    "sh": _sh,
+}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python3 -m lab",
@@ -72,38 +113,44 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     named = argparse.ArgumentParser(add_help=False)
-    named.add_argument("--name", default=os.environ.get("ATHOME_LAB", "default"), help="which lab (default: %(default)s)")
+    named.add_argument(
+        "--name", default=os.environ.get("ATHOME_LAB", "default"), help="which lab (default: %(default)s)"
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("check", help="can the lab run on this machine? exit status 1 when it cannot")
     verbs.add_parser("images", help="build the images that are missing, print where they are")
     up = verbs.add_parser("up", parents=[named], help="start a lab; returns when every service answers")
-    up.add_argument("--mode", choices=("auto", "systemd", "plain"), default="auto", help="what is process 1 of a host")
-    up.add_argument("--ttl", type=_seconds, default=3600, metavar="SECONDS", help="it ends by itself after (default: 3600)")
+    up.add_argument(
+        "--mode", choices=("auto", "systemd", "plain"), default="auto", help="what is process 1 of a host"
+    )
+    up.add_argument(
+        "--ttl",
+        type=_seconds,
+        default=3600,
+        metavar="SECONDS",
+        help="it ends by itself after (default: 3600)",
+    )
     up.add_argument("--fresh", action="store_true", help="if it is running already, end it first")
     verbs.add_parser("down", parents=[named], help="end a lab; nothing is left")
-    verbs.add_parser("status", parents=[named], help="hosts, addresses, services; exit status 1 when one does not answer")
+    verbs.add_parser(
+        "status", parents=[named], help="hosts, addresses, services; exit status 1 when one does not answer"
+    )
     run = verbs.add_parser("exec", parents=[named], help="run a command of this machine in the lab")
     run.add_argument("-H", "--host", help="in the network of this host, or of the attacker")
     run.add_argument("command", nargs=argparse.REMAINDER, help="default: your shell")
     sh = verbs.add_parser("sh", parents=[named], help="run a command inside a host")
-    sh.add_argument("host", choices=[host.name for host in topology.HOSTS], metavar="HOST", help=enter.host_names())
+    sh.add_argument(
+        "host", choices=[host.name for host in topology.HOSTS], metavar="HOST", help=enter.host_names()
+    )
     sh.add_argument("command", nargs=argparse.REMAINDER, help="default: a login shell")
     return parser
 
 
-def _check() -> int:
-    found = checks.every()
-    for check in found:
-        word = "ok" if check.ok else "missing (plain mode does without)" if check.only_systemd else "MISSING"
-        print(f"{check.what}: {word}" + ("" if check.ok else f"\n    {check.way_out}"))
-    able = all(check.ok or check.only_systemd for check in found)
-    print(f"the lab can run here, mode {'systemd' if all(c.ok for c in found) else 'plain'}" if able else "the lab cannot run here")
-    return 0 if able else 1
-
-
 def _seconds(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 7 * 86400:
-        raise argparse.ArgumentTypeError(f"'{text}': a whole number of seconds from 1 to 604800 (a week), e.g. --ttl 7200")
+        raise argparse.ArgumentTypeError(
+            f"'{text}': a whole number of seconds from 1 to 604800 (a week), e.g. --ttl 7200"
+        )
     return int(text)
 
 

@@ -6,18 +6,16 @@ import socket
 from pathlib import Path
 
 from lab import enter, host, topology
-from lab.errors import NotRunning
+from lab.errors import NotRunningError
 
 LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp, see proc(5)
 
 
 def first_missing(member: topology.Host) -> str:
-    """The first of the host's services that is not up, in words; empty when all are."""
+    """Name the first of the host's services that is not up, in words; empty when all are."""
     for service in member.services:
         for port in service.ports:
-            try:
-                socket.create_connection((topology.address4(member.number), port), 1).close()
-            except OSError:
+            if not _answers(topology.address4(member.number), port):
                 return f"{service.name}, port {port}"
         for port in service.local_ports:
             if port not in _listening(member):
@@ -32,11 +30,19 @@ def first_missing(member: topology.Host) -> str:
     return ""
 
 
+def _answers(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
 def _listening(member: topology.Host) -> set[int]:
     """TCP ports on which something listens in the host's network, loopback included."""
     try:
         first = enter.first_process(member.name)
-    except NotRunning:
+    except NotRunningError:
         return set()
     rows = [
         line.split()

@@ -1,4 +1,4 @@
-"""A control group for each host: systemd in a container needs one of its own, else its units fail with 219/CGROUP."""
+"""A control group for each host: without one of its own, units in a container fail with 219/CGROUP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def trees(mounts: Path = Path("/proc/self/mounts")) -> list[Path]:
-    """The hierarchies that systemd uses on this machine: cgroup2 wherever it is mounted, and v1's name=systemd."""
+    """List the hierarchies that systemd uses: cgroup2 wherever it is mounted, and v1's name=systemd."""
     found = []
     for line in mounts.read_text().splitlines():
         _source, place, kind, options, *_rest = line.split()
@@ -29,13 +29,18 @@ def remove(lab: str, timeout: float = 5) -> None:
     end = time.monotonic() + timeout
     for tree in trees():
         top = tree / f"athome-lab.{lab}"
-        for group in sorted([*top.glob("**/"), top], key=lambda path: -len(path.parts)):
-            while group.is_dir():
-                try:
-                    group.rmdir()
-                except FileNotFoundError:
-                    break
-                except OSError:
-                    if time.monotonic() > end:
-                        raise
-                    time.sleep(0.02)
+        for group in sorted({top, *top.glob("**/")}, key=lambda path: -len(path.parts)):
+            while group.is_dir() and not _removed(group):
+                if time.monotonic() > end:
+                    raise TimeoutError(f"{group} does not empty")
+                time.sleep(0.02)
+
+
+def _removed(group: Path) -> bool:
+    try:
+        group.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:  # busy
+        return False
+    return True

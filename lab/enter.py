@@ -1,4 +1,4 @@
-"""Run a command inside the lab or inside one of its hosts, as if it were there: status, signals and terminal."""
+"""Run a command inside the lab or one of its hosts: status, signals and terminal are as if it ran here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import state, topology
-from lab.errors import LabError, NotRunning
+from lab.errors import LabError, NotRunningError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,9 +25,9 @@ HOST_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
 
 
 def in_lab(name: str, command: Sequence[str], host: str | None = None) -> int:
-    """Run a command of this machine in the lab, or in the network of a host or the attacker; returns its status.
+    """Run a command of this machine in the lab, or in the network of a member; returns its status.
 
-    Working directory and environment stay. Raises NotRunning, and LabError for an unknown host.
+    Working directory and environment stay. Raises NotRunningError, and LabError for an unknown host.
     """
     if host and host not in (topology.ATTACKER, *(known.name for known in topology.HOSTS)):
         raise LabError(f"no host '{host}'; there are: {host_names()}, {topology.ATTACKER}")
@@ -48,7 +48,9 @@ def in_host(name: str, host: str, command: Sequence[str]) -> int:
         raise LabError(f"no host '{host}'; there are: {host_names()}")
     supervisor = _join_lab(name)
     first = first_process(host)
-    handles = [os.open(f"/proc/{first}/ns/{kind}", os.O_RDONLY) for kind in ("uts", "ipc", "net", "pid", "mnt")]
+    handles = [
+        os.open(f"/proc/{first}/ns/{kind}", os.O_RDONLY) for kind in ("uts", "ipc", "net", "pid", "mnt")
+    ]
     for handle in handles:
         _setns(handle)
     os.chdir("/")
@@ -57,12 +59,14 @@ def in_host(name: str, host: str, command: Sequence[str]) -> int:
 
 
 def first_process(host: str) -> int:
-    """Process 1 of a host, as numbered in the lab: the child of what started it. Raises NotRunning."""
+    """Find a host's process 1, as numbered in the lab: the child of its runner; raises NotRunningError."""
     runner = state.read_runners()[host]
     try:
         return int(Path(f"/proc/{runner}/task/{runner}/children").read_text().split()[0])
     except (FileNotFoundError, IndexError) as error:
-        raise NotRunning(f"host {host} has stopped; see {state.INSIDE}/logs/{host}.log in the lab") from error
+        raise NotRunningError(
+            f"host {host} has stopped; see {state.INSIDE}/logs/{host}.log in the lab"
+        ) from error
 
 
 def host_names() -> str:
@@ -101,8 +105,9 @@ def _run(supervisor: int, command: Sequence[str], environment: Mapping[str, str]
     child = os.fork()
     if child == 0:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and a program would inherit that
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        _exec(command, environment)
+        _exec(list(command), environment)
     while True:
         received = signal.sigwaitinfo(watched)
         if received.si_signo != signal.SIGCHLD:
@@ -114,11 +119,13 @@ def _run(supervisor: int, command: Sequence[str], environment: Mapping[str, str]
             break
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGKILL and select.select([supervisor], [], [], ENDING)[0]:
-        raise NotRunning("the command was ended with its lab: by `down`, or because the lab's time was over")
+        raise NotRunningError(
+            "the command was ended with its lab: by `down`, or because the lab's time was over"
+        )
     return KILLED - code if code < 0 else code
 
 
-def _exec(command: Sequence[str], environment: Mapping[str, str]) -> None:
+def _exec(command: list[str], environment: Mapping[str, str]) -> None:
     try:
         os.execvpe(command[0], command, environment)  # noqa: S606  no shell is wanted
     except OSError as error:

@@ -8,7 +8,7 @@ class LabError(Exception):
 
 
 class MachineError(LabError):
-    """This machine lacks something that the lab needs."""
+    """The machine lacks something that the lab needs."""
 
 
 class ImageError(LabError):
@@ -19,5 +19,5 @@ class StartError(LabError):
     """The lab did not come up; names the host and the log."""
 
 
-class NotRunning(LabError):
+class NotRunningError(LabError):
     """There is no lab of this name to work with."""

@@ -32,7 +32,7 @@ class Setup:
 
 
 def root_of(host: topology.Host) -> Path:
-    """The host's root as seen from the lab's mount namespace."""
+    """Return the host's root as seen from the lab's mount namespace."""
     return PLACE / host.name / "root"
 
 
@@ -55,7 +55,15 @@ def prepare(host: topology.Host, setup: Setup) -> None:
     _write_identity(host, setup, upper)
     _mask_absent_services(host, image, upper)
     subprocess.run(
-        ["mount", "-t", "overlay", host.name, "-o", f"lowerdir={image},upperdir={upper},workdir={work}", root],
+        [
+            "mount",
+            "-t",
+            "overlay",
+            host.name,
+            "-o",
+            f"lowerdir={image},upperdir={upper},workdir={work}",
+            root,
+        ],
         check=True,
     )
     if host.name == "mail":
@@ -64,7 +72,9 @@ def prepare(host: topology.Host, setup: Setup) -> None:
         program = root / "usr/local/bin/weed"  # mounted: 150 MB need no copy
         program.touch()
         subprocess.run(["mount", "--bind", "-o", "ro", setup.weed, program], check=True)
-        access, secret = ((setup.folder / "secrets" / f"s3-{kind}-key").read_text() for kind in ("access", "secret"))
+        access, secret = (
+            (setup.folder / "secrets" / f"s3-{kind}-key").read_text() for kind in ("access", "secret")
+        )
         environment = root / "etc/weed.env"
         environment.touch(mode=0o600)
         environment.write_text(f"AWS_ACCESS_KEY_ID={access}\nAWS_SECRET_ACCESS_KEY={secret}\n")
@@ -100,7 +110,7 @@ def _write_identity(host: topology.Host, setup: Setup, upper: Path) -> None:
 
 
 def _mask_absent_services(host: topology.Host, image: Path, upper: Path) -> None:
-    """The image of a host may hold services that this host does not run: systemd must not start them."""
+    """Keep systemd from starting what the image holds but this host does not run."""
     units = upper / "etc/systemd/system"
     units.mkdir(parents=True, exist_ok=True)
     for service in {service for other in topology.HOSTS for service in other.services} - set(host.services):
@@ -126,4 +136,6 @@ def _plain(host: topology.Host, log: IO[bytes]) -> subprocess.Popen[bytes]:
         "unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child",
         "sh", str(INIT), host.name, str(root_of(host)), *(service.name for service in host.services),
     ]  # fmt: skip
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"PATH": os.environ["PATH"]})
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"PATH": os.environ["PATH"]}
+    )

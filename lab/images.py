@@ -1,4 +1,4 @@
-"""The root file systems: built once with mmdebstrap, cached outside the checkout under a hash of their recipe."""
+"""The root file systems: built once with mmdebstrap, kept outside the checkout by a hash of their recipe."""
 
 from __future__ import annotations
 
@@ -21,13 +21,20 @@ from lab.mirror import debian_mirror
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-COMMON = (
-    "openssh-server", "iproute2", "procps", "hostname", "rsyslog", "systemd", "systemd-sysv", "dbus", "logrotate",
-    "ca-certificates", "tzdata",
-)  # fmt: skip
-# No manual pages, no half-written disk to fear: a failed build is thrown away as a whole.
-DPKG = ("path-exclude=/usr/share/man/*", "path-exclude=/usr/share/doc/*", "path-exclude=/usr/share/locale/*",
-        "force-unsafe-io")  # fmt: skip
+COMMON = "openssh-server iproute2 procps hostname rsyslog systemd systemd-sysv dbus ca-certificates tzdata"
+FAIL2BAN = "fail2ban nftables iptables python3 python3-systemd python3-pyinotify whois"
+MAIL = "python3 dovecot-imapd dovecot-lmtpd postfix opendkim opendkim-tools opendmarc dnsmasq"
+# No manuals; and no half-written disk to fear, as a failed build is thrown away as a whole.
+SHARE = "path-exclude=/usr/share"
+DPKG = f"{SHARE}/man/* {SHARE}/doc/* {SHARE}/locale/* force-unsafe-io"
+# rsyslog must not read (and so drain) the outer machine's kernel log; nobody renews packages in a lab.
+QUIET = r"""
+set -e
+sed -i /imklog/d "$1/etc/rsyslog.conf"
+rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/resolv.conf"
+chroot "$1" systemctl mask -q systemd-timesyncd.service apt-daily.timer apt-daily-upgrade.timer \
+    e2scrub_all.timer fstrim.timer dpkg-db-backup.timer getty@tty1.service console-getty.service
+"""
 REPORT_EVERY = 10.0  # seconds between two progress lines
 LOG_TAIL = 15  # lines shown of the log of a build that failed
 
@@ -38,9 +45,9 @@ class Image:
 
     name: str
     suite: str
-    packages: tuple[str, ...]
-    dpkg: tuple[str, ...] = DPKG
-    commands: tuple[str, ...] = ()  # run in the finished root by mmdebstrap, "$1" is its path
+    packages: str  # Debian packages, separated by spaces
+    dpkg: str = DPKG  # options of dpkg, likewise
+    finish: str = QUIET  # shell commands run by mmdebstrap on the finished root, "$1"
 
     @property
     def key(self) -> str:
@@ -48,38 +55,13 @@ class Image:
         return f"{self.name}-{hashlib.sha256(repr(asdict(self)).encode()).hexdigest()[:12]}"
 
 
-# rsyslog must not read the outer machine's kernel log (imklog would drain it); nobody rotates or renews in a lab.
-QUIET = (
-    "sed -i '/imklog/d' \"$1/etc/rsyslog.conf\"",
-    'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/resolv.conf"',
-    'chroot "$1" systemctl mask -q systemd-timesyncd.service apt-daily.timer apt-daily-upgrade.timer'
-    " e2scrub_all.timer fstrim.timer dpkg-db-backup.timer getty@tty1.service console-getty.service",
-)
-
 IMAGES = {
     image.name: image
     for image in (
-        Image(
-            name="sip",
-            suite="bookworm",
-            packages=(*COMMON, "fail2ban", "nftables", "iptables", "python3", "python3-systemd", "python3-pyinotify",
-                      "whois"),  # fmt: skip
-            commands=QUIET,
-        ),
-        Image(
-            name="mail",
-            suite="bookworm",
-            packages=(*COMMON, "python3", "dovecot-imapd", "dovecot-lmtpd", "postfix", "opendkim", "opendkim-tools",
-                      "opendmarc", "dnsmasq"),  # fmt: skip
-            commands=QUIET,
-        ),
+        Image(name="sip", suite="bookworm", packages=f"{COMMON} {FAIL2BAN}"),
+        Image(name="mail", suite="bookworm", packages=f"{COMMON} {MAIL}"),
         # The fleet's old audio host. bullseye is the last Debian with Python 2.7.
-        Image(
-            name="py27",
-            suite="bullseye",
-            packages=(*COMMON, "python2.7", "zip", "p7zip-full"),
-            commands=QUIET,
-        ),
+        Image(name="py27", suite="bullseye", packages=f"{COMMON} python2.7 zip p7zip-full"),
     )
 }
 
@@ -96,12 +78,16 @@ def image_path(image: Image) -> Path:
     return cache_folder() / "images" / image.key
 
 
-def ensure(names: Iterable[str], say: Callable[[str], None]) -> None:
-    """Build whichever of these images are missing, side by side; `say` gets lines of progress. Raises ImageError."""
-    missing = [IMAGES[name] for name in sorted(set(names)) if not image_path(IMAGES[name]).is_dir()]
+def ensure(wanted: Iterable[str], say: Callable[[str], None]) -> None:
+    """Build those of these images that are missing, side by side; `say` gets the progress.
+
+    Raises ImageError.
+    """
+    missing = [IMAGES[name] for name in sorted(set(wanted)) if not image_path(IMAGES[name]).is_dir()]
     if not missing:
         return
-    say(f"images to build, once: {', '.join(i.name for i in missing)} (about 2 minutes; kept in {cache_folder()})")
+    names = ", ".join(image.name for image in missing)
+    say(f"images to build, once: {names}; one to three minutes; kept in {cache_folder()}")
     mirror = debian_mirror()
     with ThreadPoolExecutor(max_workers=2) as pool:
         for built in [pool.submit(build, image, mirror, say) for image in missing]:
@@ -109,7 +95,7 @@ def ensure(names: Iterable[str], say: Callable[[str], None]) -> None:
 
 
 def build(image: Image, mirror: str, say: Callable[[str], None]) -> None:
-    """Build one image unless somebody else just did; the folder appears under its name when it is complete."""
+    """Build one image unless somebody else just did; the folder gets its name when it is complete."""
     target = image_path(image)
     target.parent.mkdir(parents=True, exist_ok=True)
     log = cache_folder() / f"{image.key}.log"
@@ -133,26 +119,30 @@ def build(image: Image, mirror: str, say: Callable[[str], None]) -> None:
 def _mmdebstrap(image: Image, folder: Path, mirror: str) -> list[str]:
     return [
         "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--verbose",
-        f"--include={','.join(image.packages)}",
-        *(f"--dpkgopt={option}" for option in image.dpkg),
-        *(f"--customize-hook={command}" for command in image.commands),
+        f"--include={','.join(image.packages.split())}",
+        *(f"--dpkgopt={option}" for option in image.dpkg.split()),
+        f"--customize-hook={image.finish}",
         image.suite, str(folder), mirror,
     ]  # fmt: skip
 
 
 def _watch(process: subprocess.Popen[bytes], image: Image, log: Path, say: Callable[[str], None]) -> None:
     """Wait for the build; now and then say how far it is."""
-    while True:
-        try:
-            process.wait(REPORT_EVERY)
-        except subprocess.TimeoutExpired:
+    try:
+        while _still_runs(process):
             say(f"image {image.name}: {progress(log.read_text(errors='replace'))}")
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
-        else:
-            return
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+
+
+def _still_runs(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(REPORT_EVERY)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
 
 
 def progress(log: str) -> str:

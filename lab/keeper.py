@@ -1,4 +1,4 @@
-"""The process outside the lab: starts the supervisor in new namespaces, waits for its end and cleans up after it."""
+"""The process outside the lab: starts the supervisor in new namespaces, and cleans up after its end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from lab import state
 from lab.supervisor import FAILED
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-NAMESPACES = ("--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
+NAMESPACES = (
+    "--mount",
+    "--net",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+    "--propagation",
+    "private",
+)
 
 
 def main(name: str, mode: str, weed: str, ttl: int) -> None:
@@ -26,7 +35,9 @@ def main(name: str, mode: str, weed: str, ttl: int) -> None:
         process = subprocess.Popen(["unshare", *NAMESPACES, *supervisor], cwd=CHECKOUT, stderr=output)
     try:
         if child := _only_child(process):
-            state.write(folder, state.Running(name, mode, time.time() + ttl, state.Process.of(os.getpid()), child))
+            state.write(
+                folder, state.Running(name, mode, time.time() + ttl, state.Process.of(os.getpid()), child)
+            )
             child.end(None, timeout=None)
         process.wait()
         if problem := log.read_text(errors="replace").strip():
@@ -38,7 +49,7 @@ def main(name: str, mode: str, weed: str, ttl: int) -> None:
 
 
 def _only_child(process: subprocess.Popen[bytes]) -> state.Process | None:
-    """The process that unshare forks into the new PID namespace; None when it ended before."""
+    """Find the process that unshare forks into the new PID namespace; None when it ended before."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     while process.poll() is None:
         if found := children.read_text().split():

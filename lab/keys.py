@@ -25,7 +25,7 @@ Host *
 
 
 def make(folder: Path) -> None:
-    """Fill the lab's folder: ssh/, tls/, ca.pem, dkim/, secrets/. Private parts are 0600 in folders of 0700."""
+    """Fill the lab's folder: ssh/, tls/, ca.pem, dkim/, secrets/. Private parts are 0600."""
     for name in ("ssh", "tls", "dkim", "secrets"):
         (folder / name).mkdir(mode=0o700)
     _together([_ssh_key(folder / "ssh" / name) for name in ("id_ed25519", *map(_host_key, topology.HOSTS))])
@@ -74,10 +74,20 @@ def _write_ssh(folder: Path) -> None:
 
 
 def _make_certificates(folder: Path) -> None:
-    """A CA of the lab's own, and the mail host's certificate; with the extensions that strict clients ask for."""
+    """Make a CA and the mail host's certificate, with the extensions that strict clients ask for."""
     tls, ca = folder / "tls", folder / "ca.pem"
     new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-batch"]
-    ca_options = ["-x509", "-days", DAYS, "-subj", "/CN=ATHome lab CA", "-keyout", f"{tls}/ca.key", "-out", f"{ca}"]
+    ca_options = [
+        "-x509",
+        "-days",
+        DAYS,
+        "-subj",
+        "/CN=ATHome lab CA",
+        "-keyout",
+        f"{tls}/ca.key",
+        "-out",
+        f"{ca}",
+    ]
     ca_use = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
     request = ["-subj", f"/CN={MAIL_NAME}", "-keyout", f"{tls}/mail.key", "-out", f"{tls}/mail.csr"]
     (tls / "mail.ext").write_text(
@@ -92,7 +102,9 @@ def _make_certificates(folder: Path) -> None:
 
 def _together(commands: list[list[str]]) -> None:
     """Run the commands side by side; the first that fails raises CalledProcessError with its words."""
-    running = [subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) for command in commands]
+    running = [
+        subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) for command in commands
+    ]
     for command, process in zip(commands, running, strict=True):
         _out, err = process.communicate()
         if process.returncode:

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lab import answers, checks, images, keys, state, supervisor, topology
-from lab.errors import LabError, NotRunning, StartError
+from lab.errors import LabError, NotRunningError, StartError
 from lab.keeper import CHECKOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 def say(line: str) -> None:
@@ -24,7 +24,10 @@ def say(line: str) -> None:
 
 
 def up(name: str, mode: str, ttl: int, *, fresh: bool) -> None:
-    """Start the lab and return when every service answers. Running already: leave it, or with `fresh` start anew."""
+    """Start the lab and return when every service answers.
+
+    One that runs already is left as it is, or with `fresh` ended first. Raises LabError and its kinds.
+    """
     if state.inside():
         raise LabError("this is inside a lab already; a lab is started from outside")
     wanted = checks.demand(mode)
@@ -49,7 +52,7 @@ def up(name: str, mode: str, ttl: int, *, fresh: bool) -> None:
             raise
     say(
         f"'{name}' is up in {time.monotonic() - started:.1f} s: {len(topology.HOSTS)} hosts, {wanted}; "
-        f"it ends in {ttl // 60} min or with: python3 -m lab down --name {name}"
+        f"it ends in {_duration(ttl)} or with: python3 -m lab down --name {name}"
     )
 
 
@@ -60,7 +63,7 @@ def down(name: str, *, quiet: bool = False) -> None:
     started = time.monotonic()
     try:
         running = state.read(name)
-    except NotRunning:
+    except NotRunningError:
         if state.folder_of(name).exists():
             state.remove(name)
         elif not quiet:
@@ -77,16 +80,20 @@ def status(name: str) -> bool:
     """Print each host, its addresses and which services answer; True when all do. Runs inside the lab."""
     running = state.read_alive(name)
     left = max(0, int(running.ends - time.time()))
-    print(f"lab '{name}', {running.mode}, ends in {left // 60} min {left % 60} s")
+    print(f"lab '{name}', {running.mode}, ends in {_duration(left)}")
     well = True
     for host in topology.HOSTS:
         missing = answers.first_missing(host)
         well = well and not missing
         services = " ".join(service.name for service in host.services)
-        state_of = f"no answer: {missing}" if missing else f"answers: {services}"
-        print(f"{host.name:7} {topology.address4(host.number):12} {topology.address6(host.number):17} {state_of}")
-    print(f"{topology.ATTACKER:7} {' '.join(topology.ATTACKER_ADDRESSES)}")
+        addresses = f"{topology.address4(host.number):11} {topology.address6(host.number):16}"
+        print(f"{host.name:8} {addresses} {f'no answer: {missing}' if missing else f'answers: {services}'}")
+    print(f"{topology.ATTACKER} {' '.join(topology.ATTACKER_ADDRESSES)}")
     return well
+
+
+def _duration(seconds: int) -> str:
+    return f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"  # noqa: PLR2004  seconds of a minute
 
 
 def _start(name: str, mode: str, ttl: int) -> None:
@@ -95,26 +102,38 @@ def _start(name: str, mode: str, ttl: int) -> None:
     command = [sys.executable, "-m", "lab.keeper", name, mode, str(weed), str(ttl)]
     log = (state.folder_of(name) / "logs/keeper.log").open("wb")
     keeper = subprocess.Popen(
-        command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True, text=True
+        command,
+        cwd=CHECKOUT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        start_new_session=True,
+        text=True,
     )
     try:
-        for line in keeper.stdout or ():
-            if line == supervisor.READY + "\n":
-                return
-            if line.startswith(supervisor.FAILED):
-                raise StartError(line.removeprefix(supervisor.FAILED) + (keeper.stdout.read() if keeper.stdout else ""))
-            say(line.rstrip("\n"))
-        raise StartError("the lab ended while it started")
+        _follow(keeper.stdout or ())
     except BaseException:
         keeper.terminate()  # it ends the lab and cleans up
         keeper.wait()
         raise
 
 
+def _follow(lines: Iterable[str]) -> None:
+    """Say what the lab says, until READY; raises StartError when it fails or ends before."""
+    lines = iter(lines)
+    for line in lines:
+        if line == f"{supervisor.READY}\n":
+            return
+        if line.startswith(supervisor.FAILED):
+            raise StartError("".join((line.removeprefix(supervisor.FAILED), *lines)).rstrip())
+        say(line.rstrip("\n"))
+    raise StartError("the lab ended while it started")
+
+
 def _running(name: str) -> bool:
     try:
         return state.read(name).alive()
-    except NotRunning:
+    except NotRunningError:
         return False
 
 

@@ -1,4 +1,4 @@
-"""The mail host's files that depend on this lab's keys: DNS records, mailboxes with their passwords, private keys."""
+"""The mail host's files that depend on this lab's keys: DNS records, mailboxes, passwords, private keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DNS_STRING = 255  # bytes in one string of a TXT record
 
 
 def values(folder: Path) -> dict[str, str]:
-    """What the templates in files/mail and files/dnsmasq ask for."""
+    """Return what the templates in files/mail and files/dnsmasq ask for."""
     records = []
     for host in topology.HOSTS:
         records += [f"host-record={name},{_both(host.number)}" for name in host.names]

@@ -1,4 +1,4 @@
-"""The lab's network: one bridge, a network namespace for each host and for the attacker, nothing to the outside."""
+"""The lab's network: one bridge, a network namespace for each host and the attacker, no way outside."""
 
 from __future__ import annotations
 

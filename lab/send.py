@@ -1,7 +1,7 @@
 """Mail as staff's own mail server would send it: built, DKIM-signed and handed to the mail host's port 25.
 
-In the lab only. As a command: `python3 -m lab.send FROM TO` takes the subject from the first line of standard input,
-so that a token in it is in no argument list, and the body from the rest; it prints the Message-ID.
+In the lab only. As a command: `python3 -m lab.send FROM TO` takes the subject from the first line of standard
+input, so that a token in it is in no argument list, and the body from the rest; it prints the Message-ID.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SIGNED = (b"from", b"to", b"subject", b"date", b"message-id")
 SOURCES = {"outside.example": topology.address4(topology.CONTROLLER_OUTSIDE)}
 
 
-def send(
+def send(  # noqa: PLR0917  the parts of a mail, in their usual order
     sender: str,
     recipient: str,
     subject: str,
@@ -33,7 +33,7 @@ def send(
     message_id: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> str:
-    """Send one honest mail and return its Message-ID; raises smtplib.SMTPException when the mail host refuses it.
+    """Send one honest mail and return its Message-ID; raises smtplib.SMTPException when it is refused.
 
     `headers` are added to From, To, Subject, Date and Message-ID, or replace them.
     """
@@ -42,7 +42,7 @@ def send(
     return str(message["Message-ID"])
 
 
-def build(
+def build(  # noqa: PLR0917  as above
     sender: str,
     recipient: str,
     subject: str,
@@ -78,7 +78,9 @@ def hand_in(raw: bytes, sender: str, recipient: str) -> None:
     """Deliver the bytes as they are, as the sender's domain: from an address that its SPF record allows."""
     source = SOURCES.get(domain_of(sender), topology.address4(topology.CONTROLLER))
     mail = topology.address4(topology.find_host("mail").number)
-    with smtplib.SMTP(mail, 25, local_hostname=domain_of(sender), timeout=30, source_address=(source, 0)) as smtp:
+    with smtplib.SMTP(
+        mail, 25, local_hostname=domain_of(sender), timeout=30, source_address=(source, 0)
+    ) as smtp:
         smtp.sendmail(sender, [recipient], raw)
 
 

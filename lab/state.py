@@ -1,6 +1,6 @@
 """Where a running lab keeps what others must know about it, and how its end is cleaned up.
 
-Outside, each lab has a folder; inside, the same folder is always at INSIDE, so that two labs use the same paths.
+Outside, each lab has a folder; inside, that folder is always at INSIDE: two labs use the same paths.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab import cgroups
-from lab.errors import LabError, NotRunning
+from lab.errors import LabError, NotRunningError
 
 INSIDE = Path("/run/athome-lab")
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
@@ -88,9 +88,11 @@ def labs_folder() -> Path:
 
 
 def folder_of(name: str) -> Path:
-    """Folder of the lab of this name; inside a lab, its own. Raises LabError for a name that cannot be one."""
+    """Folder of the lab of this name; inside a lab, its own. Raises LabError for an impossible name."""
     if not NAME.fullmatch(name):
-        raise LabError(f"'{name}' is no name for a lab: small letters, digits and hyphens, at most 31; e.g. --name test-2")
+        raise LabError(
+            f"'{name}' is no name for a lab: at most 31 small letters, digits and hyphens; e.g. --name test-2"
+        )
     return INSIDE if inside() else labs_folder() / name
 
 
@@ -102,19 +104,23 @@ def write(folder: Path, running: Running) -> None:
 
 
 def read(name: str) -> Running:
-    """The lab of this name, alive or not; raises NotRunning when there is no trace of one."""
+    """Read about the lab of this name, alive or not; raises NotRunningError when there is no trace of one."""
     try:
         data = json.loads((folder_of(name) / "state.json").read_text())
     except FileNotFoundError as error:
-        raise NotRunning(f"the lab '{name}' is not running; start it: python3 -m lab up --name {name}") from error
-    return Running(**{**data, "keeper": Process(**data["keeper"]), "supervisor": Process(**data["supervisor"])})
+        raise NotRunningError(
+            f"the lab '{name}' is not running; start it: python3 -m lab up --name {name}"
+        ) from error
+    return Running(
+        **{**data, "keeper": Process(**data["keeper"]), "supervisor": Process(**data["supervisor"])}
+    )
 
 
 def read_alive(name: str) -> Running:
-    """The running lab of this name; raises NotRunning."""
+    """Read about the running lab of this name; raises NotRunningError."""
     running = read(name)
     if not inside() and not running.alive():
-        raise NotRunning(f"the lab '{name}' has ended; start it again: python3 -m lab up --name {name}")
+        raise NotRunningError(f"the lab '{name}' has ended; start it again: python3 -m lab up --name {name}")
     return running
 
 

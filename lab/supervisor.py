@@ -1,4 +1,4 @@
-"""Process 1 of the lab, in mount, network and process namespaces of its own: its end is the end of everything in it.
+"""Process 1 of the lab, in mount, network and process namespaces of its own: its end ends everything in it.
 
 Run by lab.keeper. Its standard output is the progress for the person who waits; READY is its last line.
 """
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 READY = "ready"
 FAILED = "failed: "
-PATIENCE = 90  # seconds until a host that does not answer is given up
-LOG_TAIL = 15
+PATIENCE = 60  # seconds until a host that does not answer is given up
+LOG_TAIL, LOG_WIDTH = 10, 200  # lines and characters shown of a log
 
 
 def main(folder: Path, lab: str, mode: str, weed: Path, ttl: int) -> NoReturn:
@@ -53,14 +53,19 @@ def main(folder: Path, lab: str, mode: str, weed: Path, ttl: int) -> NoReturn:
     print(READY, flush=True)
     os.dup2(2, 1)  # whoever waited may go
     while True:
-        try:
-            os.wait()
-        except ChildProcessError:
-            signal.pause()
+        reap()
+
+
+def reap() -> None:
+    """Wait for the end of any child, adopted ones included; with no child, for a signal."""
+    try:
+        os.wait()
+    except ChildProcessError:
+        signal.pause()
 
 
 def make_private(folder: Path) -> None:
-    """A /run of the lab's own, in memory, with the lab's folder at its fixed place."""
+    """Make a /run of the lab's own, in memory, with the lab's folder at its fixed place."""
     new = folder / "run"
     new.mkdir()
     _mount("-t", "tmpfs", "-o", "mode=755", "athome-lab", str(new))
@@ -71,7 +76,7 @@ def make_private(folder: Path) -> None:
 
 
 def wait_for(member: topology.Host, process: subprocess.Popen[bytes], deadline: float) -> None:
-    """Return once every service of the host answers; raises StartError when it ended, or after the deadline."""
+    """Return once every service of the host answers; raises StartError when it ended, or took too long."""
     missing = "its first answer"
     while missing:
         if process.poll() is not None:
@@ -84,9 +89,16 @@ def wait_for(member: topology.Host, process: subprocess.Popen[bytes], deadline: 
 
 
 def _tail(member: topology.Host) -> str:
-    log = INSIDE / "logs" / f"{member.name}.log"
-    lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL:]
-    return "".join(f"\n  {line}" for line in ["its console ends with:", *lines])
+    """Last lines of the host's console, and of the logs of services that tell there how they start."""
+    logs = [INSIDE / "logs" / f"{member.name}.log"]
+    logs += [
+        host.root_of(member) / service.started_log[0] for service in member.services if service.started_log
+    ]
+    text = ""
+    for log in logs:
+        lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL:] if log.exists() else []
+        text += f"\n  the end of {log}:" + "".join(f"\n    {line[-LOG_WIDTH:]}" for line in lines)
+    return text
 
 
 def _mount(*arguments: str) -> None:

@@ -20,8 +20,8 @@ def address6(number: int) -> str:
     return f"2001:db8:77::{number}"
 
 
-# The machine itself, seen from inside the lab: here athome and pytest run. The second address has no name: it is
-# the one from which outside.example's SPF record lets mail come.
+# The machine itself, seen from inside the lab: here athome and pytest run. From the second address
+# outside.example's SPF record lets mail come.
 CONTROLLER = 1
 CONTROLLER_OUTSIDE = 2
 

@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def pytest_collection_modifyitems(items):
-    """Tests marked `lab` run inside it, tests marked `outside` start labs of their own."""
+    """Tests marked `lab` run inside a running one; outside they are skipped, with the way in."""
     reason = "runs inside the lab: python3 -m lab exec -- .venv/bin/pytest tests/lab"
     for item in items:
         if item.get_closest_marker("lab") and not state.inside():
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def on_host():
-    """on_host("gv1p", "nft", "list", "ruleset") → its standard output; a failure raises."""
+    """Run a command on a host, by its name, and get its standard output; a failure raises."""
 
     def run(host, *command):
         return _output(sys.executable, "-m", "lab", "sh", host, "--", *command)
@@ -37,7 +37,7 @@ def on_host():
 
 @pytest.fixture(scope="session")
 def mailbox():
-    """mailbox("operador@lab.example", message_id) → the message, once it has arrived."""
+    """Fetch the message with this Message-ID from a mailbox, once it has arrived."""
 
     def fetch(address, message_id, patience=20):
         password = (state.INSIDE / "secrets" / f"mail-{address.partition('@')[0]}").read_text()

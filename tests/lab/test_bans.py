@@ -14,7 +14,7 @@ from lab import topology
 
 pytestmark = pytest.mark.lab
 CHECKOUT = Path(__file__).resolve().parents[2]
-CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], 22), 2, source_address=(sys.argv[2], 0)).close()"
+CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], 22), 2, (sys.argv[2], 0)).close()"
 
 
 def attack(*command, **options):
@@ -44,7 +44,7 @@ def banned(on_host, host, jail, address):
 
 @pytest.mark.parametrize("source", ["203.0.113.7", "2001:db8:bad::7"])
 def test_banned_attacker_is_shut_out_until_unbanned(on_host, source):
-    """Wrong SIP passwords in Asterisk's log lead to a ban, a rule in nftables and a closed door; unban reopens it."""
+    """Wrong SIP passwords in Asterisk's log lead to a ban and a rule; a closed door opens again on unban."""
     host = topology.find_host("gv2p")
     address = topology.address6(host.number) if ":" in source else topology.address4(host.number)
     on_host("gv2p", "fail2ban-client", "unban", source)

@@ -1,4 +1,4 @@
-"""A lab starts, ends and leaves nothing, however it ends. Starts labs of its own, so it runs outside of any."""
+"""A lab leaves nothing, however it ends. These tests start labs of their own, so they run outside of any."""
 
 import os
 import signal
@@ -88,7 +88,7 @@ def test_killed_supervisor_leaves_no_trace(mode, name):
 
 
 def test_all_killed_is_recognised_and_started_anew(name):
-    """With the keeper killed too, the lab ends all the same; what it leaves is recognised, and does not hinder `up`."""
+    """With the keeper killed too, what the lab leaves is recognised, and does not hinder `up`."""
     lab("up", "--mode", "plain", "--name", name)
     running = state.read(name)
     os.kill(running.keeper.pid, signal.SIGKILL)
@@ -103,13 +103,16 @@ def test_a_forgotten_lab_ends_by_itself(name):
     assert gone(name)
 
 
-def test_two_labs_do_not_collide(name):
-    """Two labs run at once, each with keys of its own under the same paths; the end of one leaves the other."""
+def test_two_labs_do_not_collide(mode, name):
+    """Two labs run at once, with keys of their own under the same paths; one's end leaves the other."""
     other = f"{name}-b"
     try:
         for each in (name, other):
-            lab("up", "--mode", "plain", "--name", each)
-        keys = [lab("exec", "--name", each, "--", "cat", "/run/athome-lab/ssh/known_hosts") for each in (name, other)]
+            lab("up", "--mode", mode, "--name", each)
+        keys = [
+            lab("exec", "--name", each, "--", "cat", "/run/athome-lab/ssh/known_hosts")
+            for each in (name, other)
+        ]
         assert keys[0] != keys[1]
     finally:
         lab("down", "--name", other)
