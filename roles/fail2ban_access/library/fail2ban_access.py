@@ -51,6 +51,10 @@ class Refused(Exception):
     """fail2ban answered that it cannot do this command."""
 
 
+class Silent(Exception):
+    """fail2ban does not answer: it is down, hangs, or ended meanwhile."""
+
+
 class ConfigBroken(Exception):
     """fail2ban-client cannot load the configuration; the text is its own complaint."""
 
@@ -162,9 +166,10 @@ def which(program):
 def run(command, seconds):
     """Run a program -> (return code, stdout bytes, stderr bytes); killed after `seconds` (code < 0)."""
     environment = dict(os.environ, LC_ALL="C")
-    process = subprocess.Popen(
-        command, stdin=open(os.devnull), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
-    )
+    with io.open(os.devnull, "rb") as nothing:
+        process = subprocess.Popen(
+            command, stdin=nothing, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        )
     timer = threading.Timer(seconds, process.kill)
     timer.start()
     try:
@@ -288,21 +293,32 @@ class Socket(object):
     def __init__(self, path, seconds):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(seconds)
-        self.socket.connect(path)
+        try:
+            self.socket.connect(path)
+        except socket.error as error:
+            raise Silent("%s: %s" % (path, error))
+
+    def exchange(self, message):
+        """bytes -> bytes"""
+        answer = bytearray()
+        try:
+            self.socket.sendall(message + self.END)
+            while not answer.endswith(self.END):
+                part = self.socket.recv(65536)
+                if not part:
+                    raise Silent("fail2ban closed the connection")
+                answer += part
+        except socket.error as error:
+            raise Silent(str(error))
+        return bytes(answer[: -len(self.END)])
 
     def ask(self, *command):
-        """A command -> its value. Raises Refused, Unreadable, socket.error (timeout included)."""
+        """A command -> its value. Raises Refused, Unreadable, Silent."""
         message = [to_native(word) for word in command]
-        self.socket.sendall(pickle.dumps(message, 2) + self.END)  # 2: every server can read it
-        answer = b""
-        while not answer.endswith(self.END):
-            part = self.socket.recv(65536)
-            if not part:
-                raise socket.error(errno.ECONNRESET, "fail2ban closed the connection")
-            answer += part
+        answer = self.exchange(pickle.dumps(message, 2))  # 2: every server can read it
         options = {} if TEXT is not str else {"encoding": "utf-8", "errors": "replace"}
         try:
-            answer = Unpickler(io.BytesIO(answer[: -len(self.END)]), **options).load()
+            answer = Unpickler(io.BytesIO(answer), **options).load()
         except Exception as error:
             raise Unreadable(str(error))
         if not isinstance(answer, tuple) or len(answer) != 2:
@@ -322,7 +338,7 @@ class Client(object):
         code, out, err = run(self.command + [to_native(word) for word in command], self.seconds)
         text = to_text(out).strip()
         if code < 0:
-            raise socket.timeout("fail2ban-client gave no answer in %d s" % self.seconds)
+            raise Silent("fail2ban-client gave no answer in %d s" % self.seconds)
         if code:
             raise Refused(to_text(err).strip() or text)
         if command[0] == "banned":
@@ -340,6 +356,12 @@ class Server(object):
     def __init__(self, speaker):
         self.speaker = speaker
         self.version = to_native(to_text(self.ask("version")))
+        if version_tuple(self.version) < OLDEST:
+            raise Stop(
+                "fail2ban.unsupported",
+                "fail2ban %s is too old: 0.11.2 or newer is needed" % self.version,
+                version=self.version,
+            )
 
     def ask(self, *command):
         return self.speaker.ask(*command)
@@ -351,6 +373,10 @@ class Server(object):
             for jail, banned in row.items():
                 jails[to_native(jail)] = [to_text(item) for item in banned]
         return jails
+
+    def banning(self, address):
+        """-> [jails that ban exactly this address]"""
+        return sorted(to_native(jail) for jail in self.ask("banned", address)[0])
 
     def ignored(self, jails):
         """-> {jail: [addresses, networks and names that it ignores]}"""
@@ -389,38 +415,14 @@ def connect(args):
             server.bans()
         except Unreadable:
             server = Server(Client(client, config, path, args["timeout"]))
-            server.bans()
-    except (socket.error, OSError, IOError) as error:
+    except Silent as error:
         raise Stop(
             "fail2ban.down",
-            "fail2ban does not answer at %s (%s); nothing was changed. "
-            "Start it with: systemctl start fail2ban" % (path, error),
+            "fail2ban does not answer (%s); nothing was changed. "
+            "Start it with: systemctl start fail2ban" % error,
             error=str(error),
         )
-    except Refused as error:
-        version = read_version(path, args)
-        if version_tuple(version) >= OLDEST:
-            raise
-        raise Stop(
-            "fail2ban.unsupported",
-            "fail2ban %s is too old: 0.11.2 or newer is needed (%s)" % (version or "(unknown)", error),
-            version=version,
-        )
-    if version_tuple(server.version) < OLDEST:
-        raise Stop(
-            "fail2ban.unsupported",
-            "fail2ban %s is too old: 0.11.2 or newer is needed" % server.version,
-            version=server.version,
-        )
     return server
-
-
-def read_version(path, args):
-    """The server's version as text, also of one that knows no `banned`; '' when it does not say."""
-    try:
-        return to_native(to_text(Socket(path, args["timeout"]).ask("version")))
-    except (Refused, Unreadable, socket.error):
-        return ""
 
 
 def version_tuple(text):
@@ -456,23 +458,22 @@ def parse_sections(content):
     return set(name for name in names if name != "DEFAULT")
 
 
-def render(whitelist, jails, literal, base):
-    """-> the drop-in's bytes: one variable, one section a jail that adds it to what the jail had.
+def render(whitelist, base, literal):
+    """-> the drop-in's bytes: one variable, and one section a jail that adds it to what the jail had.
 
-    literal: jails that get their present list written out, because `known/ignoreip` would not load there.
+    base: {jail: its ignoreip without us}; literal: the jails for which that list is written out, because
+    `known/ignoreip` would not load there.
     """
     if not whitelist:
         return b""
-    order = sorted(set(whitelist), key=lambda word: parse_network(word))
+    order = sorted(set(whitelist), key=parse_network)
     lines = [HEADER + "[DEFAULT]", VARIABLE + " ="] + ["    " + word for word in order]
-    for jail in sorted(jails):
+    for jail in sorted(base):
+        lines += ["", "[%s]" % jail]
         if jail in literal:
-            before = " ".join(base[jail])
-            lines += ["", "# written out: another file uses known/ignoreip here"]
-        else:
-            before = "%(known/ignoreip)s"
-            lines += [""]
-        lines += ["[%s]" % jail, ("ignoreip = %s %%(%s)s" % (before, VARIABLE)).replace("=  ", "= ")]
+            lines += ["# written out, because known/ignoreip does not load here a second time"]
+        words = base[jail] if jail in literal else ["%(known/ignoreip)s"]
+        lines += [" ".join(["ignoreip ="] + words + ["%%(%s)s" % VARIABLE])]
     return ("\n".join(lines) + "\n").encode("utf-8")
 
 
@@ -503,10 +504,11 @@ class Config(object):
                     broken.append(words[1])
                 elif words[2] == "addignoreip":
                     jails.setdefault(words[1], []).extend(words[3:])
-        if code or broken or (not jails and err):
+        if code or broken or not out:
             complaint = broken or [line for line in to_text(err).splitlines() if u"ERROR" in line]
-            complaint = complaint or to_text(err or out).splitlines()[-1:] or ["fail2ban-client -d ended with %d" % code]
-            raise ConfigBroken(re.sub(r"^.*ERROR\s*", "", to_native(complaint[0])).replace(self.stage, self.folder))
+            complaint = complaint or to_text(err or out).splitlines()[-1:] or ["return code %d" % code]
+            complaint = re.sub(r"^.*ERROR\s*", "", to_native(complaint[0]))
+            raise ConfigBroken(complaint.replace(self.stage, self.folder))
         return jails
 
     def staged(self, files):
@@ -561,21 +563,25 @@ class Config(object):
             forms.insert(0, forms.pop(1))
         if known:
             forms = forms[2:]
-        error = ConfigBroken("a later file replaces the ignoreip that %s sets" % self.name)
+        broken = replaced = None
         for literal, extra in forms:
-            files = {self.path: render(whitelist, base, literal, base), self.fallback: extra}
+            files = {self.path: render(whitelist, base, literal), self.fallback: extra}
             try:
                 loaded = self.staged(files)
             except ConfigBroken as problem:
-                error = problem
+                broken = problem
                 continue
-            if dict((jail, same(words)) for jail, words in loaded.items()) == wanted:
+            other = sorted(jail for jail in wanted if same(loaded.get(jail, [])) != wanted[jail])
+            if not other and set(loaded) == set(wanted):
                 return files, base
-        raise error
+            replaced = ConfigBroken(
+                "a later file replaces the ignoreip that %s sets in %s" % (self.name, ", ".join(other))
+            )
+        raise replaced or broken
 
     def write(self, files):
-        """The fallback first and last, so that the drop-in never stands without what it refers to."""
-        order = [self.fallback, self.path] if files[self.path] else [self.path, self.fallback]
+        """The fallback comes first and goes last: the drop-in never stands without what it refers to."""
+        order = [self.fallback, self.path] if files[self.fallback] else [self.path, self.fallback]
         for path in order:
             if read(path) != files[path]:
                 replace(path, files[path])
@@ -764,7 +770,7 @@ def firewall(address, seconds):
     Asks the kernel through nft, iptables and ipset, whichever exist, and not fail2ban's own word.
     """
     address = parse_address(address)
-    rules, problems, answered = [], [], False
+    rules, problems = [], []
     save = which("iptables-save" if address[0] == 32 else "ip6tables-save")
 
     def listing(*command):
@@ -774,25 +780,21 @@ def firewall(address, seconds):
             return None
         return to_native(to_text(out))
 
-    if which("nft"):
-        text = listing(which("nft"), "-j", "list", "ruleset")
-        if text is not None:
-            answered = True
-            chains, roots = parse_nft(json.loads(text or "{}"), address)
+    try:
+        if which("nft"):
+            chains, roots = parse_nft(json.loads(listing(which("nft"), "-j", "list", "ruleset") or "{}"), address)
             for root in roots:
                 mirrored = save and root[0] in ("ip", "ip6") and root[2].isupper()  # iptables-nft's own
                 rules += [] if mirrored else blocking(chains, root)
-    if save:
-        text = listing(save)
-        if text is not None:
-            answered = True
-            sets = {}
-            if "--match-set" in text and which("ipset"):
-                sets = parse_ipset(listing(which("ipset"), "save") or "")
+        if save:
+            text = listing(save) or ""
+            sets = parse_ipset(listing(which("ipset"), "save") or "") if "--match-set" in text else {}
             chains, roots = parse_iptables(text, sets, address, os.path.basename(save)[:-5])
             for root in roots:
                 rules += blocking(chains, root)
-    if not answered and not problems:
+    except Exception as error:  # a rule of a form unknown here must not keep anybody from being unbanned
+        problems.append("%s: %s" % (type(error).__name__, error))
+    if not which("nft") and not save:
         problems.append("neither nft nor iptables-save is installed")
     return "blocked" if rules else "unknown" if problems else "clear", rules, problems
 
@@ -853,7 +855,7 @@ class Work(object):
         return set(jail for jail, items in ignored.items() if any(covers(item, self.parsed) for item in items))
 
     def is_whitelisted(self):
-        return bool(self.jails) and self.whitelisting(self.ignored) == set(self.jails)
+        return self.whitelisting(self.ignored) == set(self.jails)
 
     def look_at_firewall(self):
         self.data["firewall"], self.rules, problems = firewall(self.address, self.args["timeout"])
@@ -884,7 +886,10 @@ class Work(object):
         content = read(self.config.path)
         old, strange = parse_whitelist(content)
         new = change(old)
-        stale = bool(new) and not set(self.jails) <= parse_sections(content)
+        if new:
+            stale = not set(self.jails) <= parse_sections(content)
+        else:
+            stale = bool(content or read(self.config.fallback))
         if same(new) == same(old) and not stale:
             return True
         for word in strange:
@@ -917,11 +922,11 @@ class Work(object):
         """A failure already queued bans in spite of the whitelist: watch, and unban again."""
         while True:
             left = since + SETTLE - time.time()
-            if self.banning(self.server.bans()):
+            if self.server.banning(self.address):
                 self.server.ask("unban", self.address)
             if left <= 0:
-                return self.banning(self.server.bans())
-            time.sleep(min(POLL, max(left, 0)))
+                return self.server.banning(self.address)
+            time.sleep(min(POLL, left))
 
     def present(self):
         """Unban everywhere, whitelist at run time and for good; then look whether it holds."""
@@ -938,6 +943,7 @@ class Work(object):
                 # also when not banned: it deletes the ban that the database would bring back one day
                 self.server.ask("unban", self.address)
         saved = self.configure(lambda old: old if self.address in old else old + [self.address])
+        self.lock.close()  # what is left concerns this address alone
         still = []
         if self.changed and not self.check:
             still = self.settle(since)
@@ -1063,7 +1069,8 @@ def complete(given):
         if name.startswith("_ansible_"):
             args[name] = value
         elif name != "address" and name not in DEFAULTS:
-            raise Stop("fail2ban.error", "unknown argument %s; known: address, %s" % (name, ", ".join(sorted(DEFAULTS))))
+            known = ", ".join(sorted(DEFAULTS))
+            raise Stop("fail2ban.error", "unknown argument %s; known: address, %s" % (name, known))
         elif value is not None:
             number = isinstance(DEFAULTS.get(name), int)
             args[name] = value if name == "address" else int(value) if number else to_native(value)
@@ -1088,6 +1095,9 @@ def work(given):
     except Stop as stop:
         outcome, code, msg = "failed", stop.code, stop.msg
         job.data.update(stop.data)
+    except Silent as error:
+        outcome, code = "failed", "fail2ban.down"
+        msg = "fail2ban stopped answering during the work (%s); start it and run this again" % error
     except Exception as error:  # an operator gets one line that says where, never a traceback
         line = sys.exc_info()[2]
         while line.tb_next:
@@ -1104,7 +1114,16 @@ def work(given):
     }
     if job.undo and not job.check:
         result["undo"] = job.undo
-    return result
+    return plain(result)
+
+
+def plain(value):
+    """The same with text only, so that json takes whatever bytes a file or a program had."""
+    if isinstance(value, dict):
+        return dict((to_text(key), plain(item)) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return to_text(value) if isinstance(value, (bytes, str)) else value
 
 
 def main():

@@ -35,7 +35,9 @@ def find_python(version: str) -> str | None:
     found = shutil.which(f"python{version}")
     pyenv = shutil.which("pyenv")
     if pyenv:
-        root = Path(subprocess.run([pyenv, "root"], capture_output=True, text=True, check=True).stdout.strip())
+        root = Path(
+            subprocess.run([pyenv, "root"], capture_output=True, text=True, check=True).stdout.strip()
+        )
         for path in sorted(root.glob(f"versions/{version}.*/bin/python")):
             found = str(path)
     if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
@@ -99,6 +101,7 @@ maxretry = 3
 {default}
 [sshd]
 enabled = true
+backend = polling
 logpath = {folder}/auth.log
 {sshd}
 [asterisk]
@@ -195,13 +198,17 @@ logpath = {folder}/fail2ban.log
             log.write(line * times)
 
     def nft(self, *words: str) -> str:
-        return subprocess.run([*self.inside, "nft", *words], capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            [*self.inside, "nft", *words], capture_output=True, text=True, check=True
+        ).stdout
 
     def configuration(self) -> dict[str, bytes]:
         """Every file below the configuration folder, to see that nothing changed."""
         return {str(p.relative_to(self.etc)): p.read_bytes() for p in self.etc.rglob("*") if p.is_file()}
 
-    def module(self, address: object, state: str = "present", python: str = sys.executable, **more: object) -> dict:
+    def module(
+        self, address: object, state: str = "present", python: str = sys.executable, **more: object
+    ) -> dict:
         """Run the module as Ansible would, and return its result."""
         process = self.popen(address, state, python, **more)
         out, err = process.communicate(timeout=120)
@@ -221,7 +228,10 @@ logpath = {folder}/fail2ban.log
         args.update(more)
         source = MODULE.read_text().replace(MARK, json.dumps(args))
         process = subprocess.Popen(
-            [*self.inside, python, "-B", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [*self.inside, python, "-B", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         assert process.stdin is not None
         process.stdin.write(source.encode())
