@@ -63,12 +63,6 @@ class Reader(imaplib.IMAP4):
         line, newline, self._unread = self._unread.partition(b"\n")
         return line + newline
 
-    def starttls(self, ssl_context: ssl.SSLContext | None = None) -> tuple[Literal[OK], list[None]]:
-        done = super().starttls(ssl_context)
-        if self._unread:  # sent before the encryption began, by whoever stands in between
-            raise self.abort("the server sent something ahead of TLS")
-        return done
-
     def has_line(self, seconds: float) -> bool:
         """Wait until a whole line, or the end of the connection, is there to be read without waiting."""
         if b"\n" in self._unread:
