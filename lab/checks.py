@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -22,6 +23,9 @@ PROGRAMS = {  # program: Debian package
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
 }
+INOTIFY = (
+    40  # inotify instances that one lab takes in systemd mode, counted: 36; Linux grants a user 128 in all
+)
 CONTAINER = (
     "in a container, give it more: docker run --privileged …; else use another machine or a virtual one"
 )
@@ -64,6 +68,8 @@ def every() -> list[Check]:
     if root:
         way_out = "mount a cgroup2 or a v1 name=systemd hierarchy read-write; or --mode plain"
         checks.append(Check("cgroups of our own", _own_cgroups(), way_out, only_systemd=True))
+    way_out = "sysctl -w fs.inotify.max_user_instances=512; or end another lab; or --mode plain"
+    checks.append(Check("inotify instances", _inotify_instances() >= INOTIFY, way_out, only_systemd=True))
     return checks
 
 
@@ -111,6 +117,16 @@ def _kernel() -> list[Check]:
 
 def _works(*command: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _inotify_instances() -> int:
+    """Count how many can be had, up to what is needed."""
+    libc = ctypes.CDLL(None)
+    handles = [libc.inotify_init1(os.O_CLOEXEC) for _ in range(INOTIFY)]
+    had = [handle for handle in handles if handle >= 0]
+    for handle in had:
+        os.close(handle)
+    return len(had)
 
 
 def _own_cgroups() -> bool:

@@ -30,15 +30,15 @@ def up(name: str, mode: str, ttl: int, *, fresh: bool) -> None:
     """
     if state.inside():
         raise LabError("this is inside a lab already; a lab is started from outside")
-    wanted = checks.demand(mode)
-    if mode == "auto" and wanted == "plain":
-        say("mode plain: systemd containers cannot run here (python3 -m lab check tells why)")
-    images.ensure((host.image for host in topology.HOSTS), say)
     with _alone(name):
         if _running(name) and not fresh:
-            say(f"'{name}' is already running; anew: python3 -m lab up --fresh")
+            say(f"'{name}' is already running; anew: python3 -m lab up --fresh --name {name}")
             return
         down(name, quiet=True)
+        wanted = checks.demand(mode)
+        if mode == "auto" and wanted == "plain":
+            say("mode plain: systemd containers cannot run here now (python3 -m lab check tells why)")
+        images.ensure((host.image for host in topology.HOSTS), say)
         started = time.monotonic()
         say("keys: SSH, DKIM, certificates, passwords")
         folder = state.folder_of(name)
@@ -141,6 +141,7 @@ def _running(name: str) -> bool:
 def _alone(name: str) -> Iterator[None]:
     """Let only one process at a time start the lab of this name."""
     path = images.cache_folder() / f"up-{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
