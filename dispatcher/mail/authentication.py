@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-import authres
+import authres.dmarc
 from authres.core import AuthenticationResultsHeader, AuthResError
 
 from dispatcher.mail.message import Message
