@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lab import checks, enter, images, lifecycle, state, topology
-from lab.errors import LabError
+from lab.errors import LabError, MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,8 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(own)
     options.command = [*getattr(options, "command", []), *command]
     try:
+        if options.verb != "check" and os.geteuid() != 0:
+            raise MachineError(f"namespaces and mounts take root: sudo python3 -m lab {options.verb} …")
         return VERBS[options.verb](options)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
