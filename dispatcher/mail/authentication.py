@@ -57,10 +57,13 @@ def _header(value: bytes, authserv_id: str) -> Any | None:
 
     Raises ValueError for one that may be ours but cannot be read.
     """
+    own = authserv_id.lower()
+    if own.encode() not in value.lower():
+        return None
     header = None
     if len(value) <= MAX_RESULTS:
         with suppress(AuthResError, UnicodeDecodeError, RecursionError):
             header = _StrictHeader.parse_value(_CONTEXT, value.decode("ascii"))
-    if header is None and authserv_id.lower().encode() in value.lower():
+    if header is None:
         raise ValueError("Authentication-Results that cannot be read")
-    return header if header is not None and header.authserv_id == authserv_id.lower() else None
+    return header if header.authserv_id == own else None

@@ -82,9 +82,9 @@ def parse(raw: RawMessage) -> Message:
 
 def _fields(raw: bytes) -> tuple[tuple[bytes, bytes], ...]:
     """Split into unfolded fields. Lines end in CR LF, as IMAP gives them; anything else is ambiguous."""
-    section = raw[: MAX_HEADER + 1]
-    end = 0 if section.startswith(b"\r\n") else section.find(b"\r\n\r\n")
-    section = section if end < 0 else section[: end + 2]
+    framed = b"\r\n" + raw[: MAX_HEADER + 1]
+    end = framed.find(b"\r\n\r\n")
+    section = framed[2:] if end < 0 else framed[2 : end + 2]
     if len(section) > MAX_HEADER:
         raise MalformedMessage(f"the header is longer than {MAX_HEADER} bytes")
     if b"\0" in section:

@@ -11,7 +11,7 @@ _QUOTED = re.compile(r"(?:re|res|fw|fwd|enc) *(?:\[[0-9]+\])? *:", re.IGNORECASE
 # What a bracket opens with, up to its end or, when it was never closed, up to the first KEY=.
 _BRACKETED = re.compile(r"\[[^\]=]*(?:\]|(?= [^ =]*=)|$)")
 # Also a token without brackets, with a digit too many or too few, or glued to the next word. 12 are a MAC.
-_TOKEN_LIKE = re.compile(r"\[? *(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{7,11}|[0-9A-Fa-f]{13,})(?![0-9A-Fa-f]) *\]?")
+_TOKEN_LIKE = re.compile(r"\[?(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{7,11}|[0-9A-Fa-f]{13,})(?![0-9A-Fa-f])\]?")
 
 
 class NoToken(ValueError):  # noqa: N818 - an answer for the sender

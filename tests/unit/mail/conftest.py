@@ -1,0 +1,36 @@
+"""A database with three senders and their tokens."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from dispatcher.jobs.database import connect
+from dispatcher.mail.senders import Senders
+from dispatcher.mail.tokens import Tokens
+
+PEPPER = b"invented for tests only"
+
+
+def _staff(folder):
+    """Operador has 7E57C0DE and a disabled 7E57D15A, admin 7E57AD00; athome, ourselves, is on by mistake."""
+    engine = connect(f"sqlite:///{folder}/athome.db")
+    senders, tokens = Senders(engine), Tokens(engine, PEPPER)
+    for address in ("operador", "admin", "athome"):
+        senders.add(f"{address}@lab.example")
+    for address, token in (("operador", "7e57c0de"), ("operador", "7e57d15a"), ("admin", "7e57ad00")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("dispatcher.mail.tokens.secrets.token_hex", lambda _size, token=token: token)
+            tokens.issue(f"{address}@lab.example", "telefone")
+    tokens.enable(tokens.all("operador@lab.example")[1].id, enabled=False)
+    return SimpleNamespace(engine=engine, senders=senders, tokens=tokens)
+
+
+@pytest.fixture(scope="session")
+def lasting_staff(tmp_path_factory):
+    """The staff for tests that change nothing."""
+    return _staff(tmp_path_factory.mktemp("staff"))
+
+
+@pytest.fixture
+def staff(tmp_path):
+    return _staff(tmp_path)
