@@ -27,7 +27,18 @@ def first_missing(member: topology.Host) -> str:
             for text in texts:
                 if text not in content:
                     return f"{service.name}, «{text}» in /{name}"
+        if service.socket and not _accepts(member, service.socket):
+            return f"{service.name}, socket /{service.socket}"
     return ""
+
+
+def _accepts(member: topology.Host, path: str) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(f"/proc/{enter.first_process(member.name)}/root/{path}")
+    except (OSError, NotRunningError):
+        return False
+    return True
 
 
 def _answers(address: str, port: int) -> bool:

@@ -16,6 +16,7 @@ from lab import cgroups, images, mail, network, topology
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+REBOOT = 133  # nspawn's exit status when the container asks to be started again
 PLACE = Path("/run/lab/hosts")  # in the lab's own /run, so in memory
 FILES = Path(__file__).parent / "files"
 INIT = Path(__file__).parent / "host_init.sh"
@@ -37,9 +38,8 @@ def root_of(host: topology.Host) -> Path:
 
 
 def start(host: topology.Host, setup: Setup) -> subprocess.Popen[bytes]:
-    """Prepare the host's root and start its first process; its console goes to logs/<host>.log."""
-    prepare(host, setup)
-    with (setup.folder / "logs" / f"{host.name}.log").open("wb") as log:
+    """Start the first process of a prepared host; its console goes to logs/<host>.log."""
+    with (setup.folder / "logs" / f"{host.name}.log").open("ab") as log:
         return _nspawn(host, setup, log) if setup.mode == "systemd" else _plain(host, log)
 
 

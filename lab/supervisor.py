@@ -19,7 +19,10 @@ from lab.errors import StartError
 from lab.state import INSIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import NoReturn
+
+    Runners = dict[topology.Host, subprocess.Popen[bytes]]
 
 READY = "ready"
 FAILED = "failed: "
@@ -39,11 +42,10 @@ def main(folder: Path, lab: str, mode: str, weed: Path, ttl: int) -> NoReturn:
         network.build()
         network.write_names()
         print(f"hosts: starting {len(topology.HOSTS)} ({mode})", flush=True)
-        processes = {member: host.start(member, setup) for member in topology.HOSTS}
-        if mode == "systemd":
-            cgroups.enter(lab, "supervisor")
-        runners = {member.name: process.pid for member, process in processes.items()}
-        (INSIDE / "hosts.json").write_text(json.dumps(runners))
+        for member in topology.HOSTS:
+            host.prepare(member, setup)
+        processes = start_hosts(topology.HOSTS, setup)
+        write_runners(processes)
         print("services: waiting for their answers", flush=True)
         for member, process in processes.items():
             wait_for(member, process, time.monotonic() + PATIENCE)
@@ -53,15 +55,36 @@ def main(folder: Path, lab: str, mode: str, weed: Path, ttl: int) -> NoReturn:
     print(READY, flush=True)
     os.dup2(2, 1)  # whoever waited may go
     while True:
-        reap()
+        ended = reap()
+        again = [member for member, process in processes.items() if (process.pid, host.REBOOT) == ended]
+        if again:
+            processes |= start_hosts(again, setup)
+            write_runners(processes)
 
 
-def reap() -> None:
-    """Wait for the end of any child, adopted ones included; with no child, for a signal."""
+def start_hosts(members: Iterable[topology.Host], setup: host.Setup) -> Runners:
+    """Start prepared hosts, each in its own control group, and leave those again."""
+    processes = {member: host.start(member, setup) for member in members}
+    if setup.mode == "systemd":
+        cgroups.enter(setup.lab, "supervisor")
+    return processes
+
+
+def write_runners(processes: Runners) -> None:
+    """Tell others in hosts.json which process started each host: the parent of the host's process 1."""
+    new = INSIDE / "hosts.json.new"
+    new.write_text(json.dumps({member.name: process.pid for member, process in processes.items()}))
+    new.rename(INSIDE / "hosts.json")
+
+
+def reap() -> tuple[int, int]:
+    """Wait for the end of any child, adopted ones included, and return its number and exit status."""
     try:
-        os.wait()
-    except ChildProcessError:
+        pid, status = os.wait()
+    except ChildProcessError:  # every host was switched off
         signal.pause()
+        return 0, 0
+    return pid, os.waitstatus_to_exitcode(status)
 
 
 def make_private(folder: Path) -> None:

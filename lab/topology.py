@@ -33,6 +33,7 @@ class Service:
     name: str
     ports: tuple[int, ...] = ()  # TCP ports that answer once it is up
     local_ports: tuple[int, ...] = ()  # TCP ports that listen on the host's own loopback
+    socket: str | None = None  # a Unix socket that accepts connections
     started_log: tuple[str, tuple[str, ...]] | None = None  # a log file and the texts it holds once it is up
 
 
@@ -40,6 +41,7 @@ SSH = Service(name="ssh", ports=(22,))
 RSYSLOG = Service(name="rsyslog")
 FAIL2BAN = Service(
     name="fail2ban",
+    socket="run/fail2ban/fail2ban.sock",
     started_log=(
         "var/log/fail2ban.log",
         ("Jail 'sshd' started", "Jail 'asterisk' started", "Jail 'recidive' started"),

@@ -1,10 +1,13 @@
 """The hosts are what they claim to be."""
 
+import json
 import subprocess
+import sys
+import time
 
 import pytest
 
-from lab import topology
+from lab import state, topology
 
 pytestmark = pytest.mark.lab
 NAMES = [host.name for host in topology.HOSTS]
@@ -17,6 +20,17 @@ def ssh(host, command, *options):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def lab(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "lab", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def started(host):
+    """When the host's first process started; empty while there is none."""
+    return lab("sh", host, "--", "ps", "-o", "lstart=", "-p", "1").stdout
 
 
 @pytest.mark.parametrize("host", NAMES)
@@ -54,6 +68,31 @@ def test_a_service_restarts_inside_its_host(on_host):
     on_host("voip3", "service", "fail2ban", "restart")
     on_host("voip3", "timeout", "20", "sh", "-c", "until fail2ban-client status recidive; do sleep 0.1; done")
     assert on_host("voip3", "cat", "/run/fail2ban/fail2ban.pid") != before
+
+
+def test_a_host_reboots_and_keeps_what_it_had(on_host):
+    """A host under systemd can be rebooted: it comes back by itself, with its bans."""
+    if json.loads((state.INSIDE / "state.json").read_text())["mode"] != "systemd":
+        pytest.skip("in plain mode the first process is a shell, which cannot reboot")
+    on_host("voip3", "fail2ban-client", "set", "sshd", "banip", "198.51.100.23")
+    first = started("voip3")
+    on_host("voip3", "systemctl", "reboot")
+    end = time.monotonic() + 60
+    while time.monotonic() < end and (started("voip3") in {"", first} or lab("status").returncode):
+        time.sleep(0.3)
+    assert started("voip3") not in {"", first}
+    assert "198.51.100.23" in on_host("voip3", "nft", "list", "ruleset")
+    on_host("voip3", "fail2ban-client", "unban", "198.51.100.23")
+
+
+def test_status_tells_what_does_not_answer(on_host):
+    """`status` names the service that does not answer, and its exit status says that there is one."""
+    on_host("voip3", "service", "fail2ban", "stop")
+    try:
+        done = lab("status")
+    finally:
+        on_host("voip3", "service", "fail2ban", "start")
+    assert (done.returncode, "no answer: fail2ban" in done.stdout) == (1, True)
 
 
 def test_nothing_leads_outside():
