@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import IO, TYPE_CHECKING
 
-from lab import cgroups, images, mail, network, topology
+from lab import cgroups, images, keys, mail, network, topology
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,30 +54,12 @@ def prepare(host: topology.Host, setup: Setup) -> None:
         lay(FILES / layer, upper, values)
     _write_identity(host, setup, upper)
     _mask_absent_services(host, image, upper)
-    subprocess.run(
-        [
-            "mount",
-            "-t",
-            "overlay",
-            host.name,
-            "-o",
-            f"lowerdir={image},upperdir={upper},workdir={work}",
-            root,
-        ],
-        check=True,
-    )
+    layers = f"lowerdir={image},upperdir={upper},workdir={work}"
+    subprocess.run(["mount", "-t", "overlay", host.name, "-o", layers, root], check=True)
     if host.name == "mail":
         mail.write_private_files(setup.folder, root)
     if topology.WEED in host.services:
-        program = root / "usr/local/bin/weed"  # mounted: 150 MB need no copy
-        program.touch()
-        subprocess.run(["mount", "--bind", "-o", "ro", setup.weed, program], check=True)
-        access, secret = (
-            (setup.folder / "secrets" / f"s3-{kind}-key").read_text() for kind in ("access", "secret")
-        )
-        environment = root / "etc/weed.env"
-        environment.touch(mode=0o600)
-        environment.write_text(f"AWS_ACCESS_KEY_ID={access}\nAWS_SECRET_ACCESS_KEY={secret}\n")
+        _write_weed(setup, root)
 
 
 def lay(source: Path, target: Path, values: Mapping[str, str]) -> None:
@@ -96,10 +78,10 @@ def lay(source: Path, target: Path, values: Mapping[str, str]) -> None:
 
 
 def _write_identity(host: topology.Host, setup: Setup, upper: Path) -> None:
-    ssh, keys = setup.folder / "ssh", upper / "root/.ssh"
-    keys.mkdir(mode=0o700, parents=True)
+    ssh, home = setup.folder / "ssh", upper / "root/.ssh"
+    home.mkdir(mode=0o700, parents=True)
     (upper / "root").chmod(0o700)
-    shutil.copyfile(ssh / "id_ed25519.pub", keys / "authorized_keys")
+    shutil.copyfile(ssh / "id_ed25519.pub", home / "authorized_keys")
     key = upper / "etc/ssh/ssh_host_ed25519_key"
     key.touch(mode=0o600)
     shutil.copyfile(ssh / f"host-{host.name}", key)
@@ -116,6 +98,16 @@ def _mask_absent_services(host: topology.Host, image: Path, upper: Path) -> None
     for service in {service for other in topology.HOSTS for service in other.services} - set(host.services):
         if (image / f"lib/systemd/system/{service.name}.service").exists():
             (units / f"{service.name}.service").symlink_to("/dev/null")
+
+
+def _write_weed(setup: Setup, root: Path) -> None:
+    program = root / "usr/local/bin/weed"
+    program.touch()
+    subprocess.run(["mount", "--bind", "-o", "ro", setup.weed, program], check=True)  # 150 MB need no copy
+    access, secret = (
+        (setup.folder / "secrets" / f"s3-{kind}-key").read_text() for kind in ("access", "secret")
+    )
+    keys.write_private(root / "etc/weed.env", f"AWS_ACCESS_KEY_ID={access}\nAWS_SECRET_ACCESS_KEY={secret}\n")
 
 
 def _nspawn(host: topology.Host, setup: Setup, log: IO[bytes]) -> subprocess.Popen[bytes]:

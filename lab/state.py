@@ -19,6 +19,7 @@ from lab import cgroups
 from lab.errors import LabError, NotRunningError
 
 INSIDE = Path("/run/athome-lab")
+OUTSIDE = Path("/run/athome-labs")  # one folder for each lab; in memory, and root's alone to write
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
 
@@ -80,20 +81,13 @@ def inside() -> bool:
     return (INSIDE / "state.json").exists()
 
 
-def labs_folder() -> Path:
-    """Where the folders of all labs are: none of it is on a disk, if the machine has a /run."""
-    if os.access("/run", os.W_OK):
-        return Path("/run/athome-labs")
-    return Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / f"athome-labs-{os.geteuid()}"  # noqa: S108  a folder of 0700
-
-
 def folder_of(name: str) -> Path:
     """Folder of the lab of this name; inside a lab, its own. Raises LabError for an impossible name."""
     if not NAME.fullmatch(name):
         raise LabError(
             f"'{name}' is no name for a lab: at most 31 small letters, digits and hyphens; e.g. --name test-2"
         )
-    return INSIDE if inside() else labs_folder() / name
+    return INSIDE if inside() else OUTSIDE / name
 
 
 def write(folder: Path, running: Running) -> None:

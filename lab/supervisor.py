@@ -42,9 +42,10 @@ def main(folder: Path, lab: str, mode: str, weed: Path, ttl: int) -> NoReturn:
         network.build()
         network.write_names()
         print(f"hosts: starting {len(topology.HOSTS)} ({mode})", flush=True)
-        for member in topology.HOSTS:
+        members = sorted(topology.HOSTS, key=lambda member: -len(member.services))  # the slowest first
+        for member in members:
             host.prepare(member, setup)
-        processes = start_hosts(topology.HOSTS, setup)
+        processes = start_hosts(members, setup)
         write_runners(processes)
         print("services: waiting for their answers", flush=True)
         for member, process in processes.items():
@@ -82,7 +83,7 @@ def reap() -> tuple[int, int]:
     try:
         pid, status = os.wait()
     except ChildProcessError:  # every host was switched off
-        signal.pause()
+        time.sleep(1)
         return 0, 0
     return pid, os.waitstatus_to_exitcode(status)
 
