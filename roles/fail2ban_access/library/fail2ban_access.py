@@ -771,7 +771,12 @@ def firewall(address, seconds):
     """
     address = parse_address(address)
     rules, problems = [], []
-    save = which("iptables-save" if address[0] == 32 else "ip6tables-save")
+    family = "iptables" if address[0] == 32 else "ip6tables"
+    saves = {}  # one program can have several names; the old and the new iptables hold different rules
+    for kind in ("", "-legacy", "-nft"):
+        path = which(family + kind + "-save")
+        if path:
+            saves.setdefault(os.path.realpath(path), path)
 
     def listing(*command):
         code, out, err = run(list(command), seconds)
@@ -784,17 +789,17 @@ def firewall(address, seconds):
         if which("nft"):
             chains, roots = parse_nft(json.loads(listing(which("nft"), "-j", "list", "ruleset") or "{}"), address)
             for root in roots:
-                mirrored = save and root[0] in ("ip", "ip6") and root[2].isupper()  # iptables-nft's own
+                mirrored = saves and root[0] in ("ip", "ip6") and root[2].isupper()  # iptables-nft's own
                 rules += [] if mirrored else blocking(chains, root)
-        if save:
+        for save in saves.values():
             text = listing(save) or ""
             sets = parse_ipset(listing(which("ipset"), "save") or "") if "--match-set" in text else {}
-            chains, roots = parse_iptables(text, sets, address, os.path.basename(save)[:-5])
+            chains, roots = parse_iptables(text, sets, address, family)
             for root in roots:
                 rules += blocking(chains, root)
     except Exception as error:  # a rule of a form unknown here must not keep anybody from being unbanned
         problems.append("%s: %s" % (type(error).__name__, error))
-    if not which("nft") and not save:
+    if not which("nft") and not saves:
         problems.append("neither nft nor iptables-save is installed")
     return "blocked" if rules else "unknown" if problems else "clear", rules, problems
 

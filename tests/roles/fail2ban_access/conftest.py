@@ -30,8 +30,10 @@ def make_server(tmp_path):
         try:
             server = servers.Server(release, tmp_path / f"server{len(made)}")
         except subprocess.CalledProcessError as error:
-            pytest.skip(f"fail2ban {release} cannot be fetched here ({error}); outside of the lab run "
-                        "python tests/roles/fail2ban_access/servers.py")
+            pytest.skip(
+                f"fail2ban {release} cannot be fetched here ({error}); outside of the lab run "
+                "python tests/roles/fail2ban_access/servers.py"
+            )
         made.append(server)
         server.jails(**jails)
         return server

@@ -8,7 +8,6 @@ the lab there is no way out, so they are fetched before.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -134,12 +133,12 @@ logpath = {folder}/fail2ban.log
         (folder / "bin").mkdir()
         for name in ("fail2ban-client", "fail2ban-server"):
             path = folder / "bin" / name
-            path.write_text(
-                f'#!/bin/sh\nexec env PYTHONDONTWRITEBYTECODE=1 {env} {python} {self.root}/usr/bin/{name} "$@"\n'
-            )
+            command = f"env PYTHONDONTWRITEBYTECODE=1 {env} {python} {self.root}/usr/bin/{name}"
+            path.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
             path.chmod(0o755)
         self.network = subprocess.Popen(["unshare", "-n", "sleep", "infinity"])
-        while os.readlink(f"/proc/{self.network.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+        here, there = Path("/proc/self/ns/net"), Path(f"/proc/{self.network.pid}/ns/net")
+        while here.readlink() == there.readlink():
             time.sleep(0.01)
         self.inside = ["nsenter", "-t", str(self.network.pid), "-n"]
 

@@ -18,9 +18,10 @@ def default(spec):
 
 
 def test_readme_has_the_variables_of_the_specs():
-    """Each variable's row in the README has the type, default and words of the argument specs, in their order."""
+    """Each variable's row in the README has the type, default and words of the argument specs."""
     rows = [
-        f"| `{name}` | {spec['type']} | {default(spec)} | {spec['description']} |" for name, spec in SPECS.items()
+        f"| `{name}` | {spec['type']} | {default(spec)} | {spec['description']} |"
+        for name, spec in SPECS.items()
     ]
     assert rows == re.findall(r"(?m)^\| `fail2ban_access_.*$", README)
 
@@ -34,7 +35,9 @@ def test_defaults_are_those_of_the_specs():
 def test_module_documentation_and_code_have_the_same_arguments(module):
     """ansible-doc shows the arguments and defaults that the module has, and the role passes every one."""
     options = yaml.safe_load(MODULE.with_suffix(".yml").read_text())["DOCUMENTATION"]["options"]
-    assert module.DEFAULTS == {name: option["default"] for name, option in options.items() if name != "address"}
+    assert module.DEFAULTS == {
+        name: option["default"] for name, option in options.items() if name != "address"
+    }
     (task,) = yaml.safe_load((ROLE / "tasks/main.yml").read_text())
     passed = task["fail2ban_access"]
     assert {name: f"{{{{ fail2ban_access_{name} }}}}" for name in options} == passed

@@ -33,7 +33,7 @@ def notices(result):
 
 @pytest.mark.parametrize(("release", "address"), [*((name, ADDRESS) for name in RELEASES), ("1.0.2", SIXTH)])
 def test_cycle(make_server, release, address):
-    """Check changes nothing and foretells the run; the run unbans for good; the second run has nothing to do."""
+    """Check changes nothing and foretells the run; the run unbans for good; a second does nothing."""
     server = make_server(release, sshd="ignoreip = 192.0.2.1").start()
     server.ban(address, "sshd", "recidive")
     assert address in server.nft("list", "ruleset")
@@ -48,7 +48,9 @@ def test_cycle(make_server, release, address):
     assert ("changed", "fail2ban.unbanned", ["recidive", "sshd"]) == (
         done["outcome"], done["code"], done["data"]["jails"],
     )  # fmt: skip
-    assert ("clear", True, release) == tuple(done["data"][key] for key in ("firewall", "whitelisted", "version"))
+    assert ("clear", True, release) == tuple(
+        done["data"][key] for key in ("firewall", "whitelisted", "version")
+    )
     assert {"state": "absent", "address": address} == done.pop("undo")
     assert foretold == done
     assert [] == server.banned(address)
@@ -63,7 +65,7 @@ def test_cycle(make_server, release, address):
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_lasts(make_server, release):
-    """Neither a reload nor a restart brings the ban back, nor do new failures; another address is still banned."""
+    """No reload, restart or new failure brings the ban back; another address is banned as before."""
     server = make_server(release).start()
     server.ban(ADDRESS)
     server.module(ADDRESS)
@@ -115,7 +117,10 @@ CONFIGURATIONS = {
         {"jail.d/50-admin.local": "[sshd]\nignoreip = %(known/ignoreip)s 192.0.2.3\n"},
     ),
     "conf-in-folder": ({}, {"jail.d/10-site.conf": "[DEFAULT]\nignoreip = 192.0.2.1\n"}),
-    "default-reference": ({"default": "ignoreip = 192.0.2.1", "sshd": "ignoreip = %(default/ignoreip)s 192.0.2.9"}, {}),
+    "default-reference": (
+        {"default": "ignoreip = 192.0.2.1", "sshd": "ignoreip = %(default/ignoreip)s 192.0.2.9"},
+        {},
+    ),
     "other-variable": ({"default": "mine = 192.0.2.1\nignoreip = %(mine)s"}, {}),
     "latin-1-comment": ({}, {"jail.d/10-site.conf": b"# endere\xe7o\n[DEFAULT]\nfindtime = 2h\n"}),
 }
@@ -131,7 +136,7 @@ WAYS = [("1.0.2", name) for name in CONFIGURATIONS] + [
 
 @pytest.mark.parametrize(("release", "name"), WAYS)
 def test_configurations(make_server, release, name):
-    """Whatever way the administrator sets ignoreip, each jail keeps its list, gains the address, and loses it again."""
+    """However the administrator sets ignoreip, each jail keeps its list, gains and loses the address."""
     jails, files = CONFIGURATIONS[name]
     server = make_server(release, **jails)
     for path, content in files.items():
@@ -188,7 +193,7 @@ def test_a_later_file_that_replaces_us(server):
 
 
 def test_networks_in_the_drop_in_stay(server):
-    """A network that somebody wrote into the drop-in by hand stays; what fail2ban cannot read goes, with a notice."""
+    """A network written into the drop-in by hand stays; what fail2ban cannot read goes, with a notice."""
     server.module(ADDRESS)
     path = server.etc / DROP_IN
     path.write_text(path.read_text().replace(f"    {ADDRESS}\n", f"    {ADDRESS}\n    192.0.2.0/28 n/a\n"))
@@ -207,10 +212,11 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(
-    ("release", "name"), [("1.0.2", name) for name in BROKEN] + [("0.11.2", "recursion"), ("1.1.0", "recursion")]
+    ("release", "name"),
+    [("1.0.2", name) for name in BROKEN] + [("0.11.2", "recursion"), ("1.1.0", "recursion")],
 )
 def test_broken_configuration(make_server, release, name):
-    """With a configuration that somebody broke the address still gets in, the files stay, and a later run repairs."""
+    """With a configuration that somebody broke the address gets in, no file changes, a later run repairs."""
     server = make_server(release).start()
     server.ban(ADDRESS)
     broken = server.etc / "jail.d/50-broken.local"
@@ -309,7 +315,9 @@ def test_locked(server):
     assert "fail2ban.whitelisted" == server.module(ADDRESS)["code"]
 
 
-@pytest.mark.parametrize("more", [{"state": "gone"}, {"file": "../x.local"}, {"file": "x.conf"}, {"wrong": 1}, {"timeout": "x"}])
+@pytest.mark.parametrize(
+    "more", [{"state": "gone"}, {"file": "../x.local"}, {"file": "x.conf"}, {"wrong": 1}, {"timeout": "x"}]
+)
 def test_wrong_arguments(server, more):
     """Wrong arguments are named, without a traceback and without a change."""
     before = server.configuration()
@@ -322,11 +330,20 @@ def test_wrong_arguments(server, more):
 def test_subnet_ban(server):
     """A ban of the network around the address is reported, and blocks when the kernel enforces it."""
     server.client("set", "asterisk", "banip", "203.0.113.0/24")
-    result = server.module(ADDRESS)  # nftables' action cannot put a network into its set: no rule in the kernel
+    result = server.module(
+        ADDRESS
+    )  # nftables' action cannot put a network into its set: no rule in the kernel
     assert {"network": "203.0.113.0/24", "jail": "asterisk"} == notices(result)["subnet_ban"]
     assert ("fail2ban.whitelisted", "clear") == (result["code"], result["data"]["firewall"])
     server.nft("add", "table", "inet", "f2b-nets")
-    server.nft("add", "set", "inet", "f2b-nets", "nets", "{ type ipv4_addr; flags interval; elements = { 203.0.113.0/24 }; }")
+    server.nft(
+        "add",
+        "set",
+        "inet",
+        "f2b-nets",
+        "nets",
+        "{ type ipv4_addr; flags interval; elements = { 203.0.113.0/24 }; }",
+    )
     server.nft("add", "chain", "inet", "f2b-nets", "in", "{ type filter hook input priority -1; }")
     server.nft("add", "rule", "inet", "f2b-nets", "in", "ip", "saddr", "@nets", "drop")
     result = server.module(ADDRESS)
@@ -414,7 +431,7 @@ def test_twelve_at_once(server):
 
 
 def test_killed_at_any_point(server):
-    """A run that is killed at any point leaves a configuration that loads, and the next run completes the work."""
+    """A run killed at any point leaves a configuration that loads, and the next run completes the work."""
     chance = random.Random(7)  # noqa: S311 — points in time, no secret
     early = 0
     for turn in range(25):
