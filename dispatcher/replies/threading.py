@@ -1,0 +1,28 @@
+"""In-Reply-To and References as mail programs expect them.
+
+Python folds a long Message-ID into an encoded word, and Outlook then no longer finds the thread.
+"""
+
+from __future__ import annotations
+
+from email.headerregistry import HeaderRegistry, UnstructuredHeader
+from email.policy import Policy
+from typing import Any
+
+
+class ThreadHeader(UnstructuredHeader):
+    """A header of Message-IDs: folded between them, never inside one, never encoded."""
+
+    name: str  # set by BaseHeader, which the registry mixes in
+
+    def fold(self, *, policy: Policy) -> str:
+        """Return the header with each Message-ID on a line of its own."""
+        return f"{self.name}: " + f"{policy.linesep} ".join(str(self).split()) + policy.linesep
+
+    @classmethod
+    def factory(cls) -> Any:
+        """Return a header factory that uses this class for what threads mails, and Python's for the rest."""
+        registry = HeaderRegistry()
+        for name in ("in-reply-to", "references", "message-id"):
+            registry.map_to_type(name, cls)  # type: ignore[arg-type]  # typeshed wants what the registry mixes in
+        return registry
