@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Any
 
-from dispatcher.commands import InvalidCommand
+from dispatcher.commands import COMMANDS, InvalidCommand
 from dispatcher.jobs.job import Job
 from dispatcher.mail.message import Message
-from dispatcher.replies.diff import rows
-from dispatcher.replies.render import TEMPLATES, Renderer
+from dispatcher.replies import result, table
+from dispatcher.replies.render import TEMPLATES, Rendered, Renderer
+from dispatcher.replies.sentences import sentence
 from dispatcher.replies.threading import ThreadHeader
+from dispatcher.replies.visible import visible
 from dispatcher.runs.report import Report
 from dispatcher.settings import Settings
 
-_FIRST = {"failed": 0, "unreachable": 1, "changed": 2, "ok": 3}  # what needs a person stands on top
-MAX_ROWS = 50  # mail clients clip a mail of more than 102 KB
+MAX_HTML = 90_000  # bytes; Gmail hides what comes after 102 KB
+_ROWS = (50, 25, 10, 5)  # servers in the mail itself: the most of these that fit; the rest is in the table
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,49 +52,58 @@ class Composer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._renderer = Renderer(settings)
+        self._address = settings.mail.address if settings.mail else "athome@localhost"
         self._policy = SMTP.clone(header_factory=ThreadHeader.factory())
         self._logo = (settings.branding.logo_file or TEMPLATES / "logo.png").read_bytes()
 
     def result(self, job: Job, report: Report) -> Reply:
         """Say what a job did on each server, and what to do next."""
-        hosts = sorted(report.hosts, key=lambda host: _FIRST[host.outcome])
-        values = {
-            "job": job,
-            "report": report,
-            "hosts": hosts[:MAX_ROWS],
-            "left_out": len(hosts[MAX_ROWS:]),
-            "counts": Counter(host.outcome for host in hosts),
-            "codes": list(dict.fromkeys(host.code for host in hosts)),
-            "diffs": [(host.host, rows(host.diff)) for host in hosts if host.diff] if report.check else [],
-            "finished": datetime.now(timezone.utc),
-        }
         order = job.order
         to = _Thread(order.sender or "", order.language, order.message_id, order.references)
-        return self._reply("result", to, values)
+        shown = result.view(report, order.language)
+        for most in _ROWS:
+            cut = replace(shown, servers=shown.servers[:most], changes=shown.changes[:most])
+            rest = len(shown.servers) - len(cut.servers)
+            rendered = self._render("result", to, {"job": job, "report": report, "view": cut, "rest": rest})
+            if len(rendered.html.encode()) <= MAX_HTML:
+                break
+        attached = table.csv(shown, order.language) if rest else None
+        return self._reply("result", to, rendered, attached)
 
     def rejected(self, sender: str, language: str, message: Message, error: InvalidCommand) -> Reply:
         """Say everything that is wrong with a command, and show one that is right."""
-        values = {"problems": error.problems, "corrected": error.corrected}
-        return self._reply(
-            "rejected", _Thread(sender, language, message.message_id, message.references), values
-        )
+        problems = [
+            {
+                "field": problem.field,
+                "value": visible(problem.value, 80),
+                "said": sentence(problem.code, problem.data, language),
+                "suggestion": visible(problem.suggestion or "", 80),
+            }
+            for problem in error.problems
+        ]
+        to = _Thread(sender, language, message.message_id, message.references)
+        values = {"problems": problems, "corrected": error.corrected}
+        return self._reply("rejected", to, self._render("rejected", to, values))
 
     def invalid_token(self, sender: str, language: str, message: Message) -> Reply:
         """Say that the token is not valid, and no more than that."""
-        return self._reply(
-            "invalid_token", _Thread(sender, language, message.message_id, message.references), {}
+        to = _Thread(sender, language, message.message_id, message.references)
+        values = {"example": next(iter(COMMANDS.values())).example}
+        return self._reply("invalid_token", to, self._render("invalid_token", to, values))
+
+    def _render(self, kind: str, to: _Thread, values: dict[str, Any]) -> Rendered:
+        return self._renderer.render(
+            kind, to.language, {"recipient": to.recipient, "address": self._address, **values}
         )
 
-    def _reply(self, kind: str, to: _Thread, values: dict[str, Any]) -> Reply:
-        rendered = self._renderer.render(kind, to.language, values)
-        address = self._settings.mail.address if self._settings.mail else "athome@localhost"
+    def _reply(self, kind: str, to: _Thread, rendered: Rendered, attached: bytes | None = None) -> Reply:
         cause = hashlib.sha256(f"{kind} {to.recipient} {to.about}".encode()).hexdigest()[:32]
-        message_id = f"<{kind}.{cause}@{address.rpartition('@')[2]}>"
+        message_id = f"<{kind}.{cause}@{self._address.rpartition('@')[2]}>"
         html = EmailMessage(self._policy)
         html.set_content(rendered.html, subtype="html")
         html.add_related(self._logo, "image", "png", cid="<logo>", disposition="inline", filename="logo.png")
         message = EmailMessage(self._policy)
-        message["From"] = f'"{self._settings.branding.name}" <{address}>'
+        message["From"] = Address(self._settings.branding.name, addr_spec=self._address)
         message["To"] = to.recipient
         message["Subject"] = rendered.subject
         message["Date"] = format_datetime(datetime.now(timezone.utc))
@@ -106,4 +117,6 @@ class Composer:
         message.set_content(rendered.text)
         message.make_alternative()
         message.attach(html)
+        if attached:
+            message.add_attachment(attached, "text", "csv", filename="servidores.csv")
         return Reply(kind, to.recipient, message_id, message.as_bytes())

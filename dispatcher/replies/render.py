@@ -1,4 +1,4 @@
-"""Templates → subject, text and HTML. What came from outside is text: escaped, and without disguise."""
+"""Templates → subject, text and HTML. What came from outside is escaped in HTML, and is data everywhere."""
 
 from __future__ import annotations
 
@@ -7,22 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import css_inline
 from babel.dates import format_datetime
+from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from dispatcher.i18n import translations
-from dispatcher.replies.sentences import advice, sentence
+from dispatcher.i18n import LANGUAGES, SOURCE, locale, translations
 from dispatcher.settings import PROJECT, Settings
 
 TEMPLATES = PROJECT / "templates" / "mail"
-# Controls, zero-width signs and changes of direction: they would show another text than the one sent.
-_TRICKS = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
-)
-_LONG = re.compile(r"(\S{24})(?=\S)")
+_LONG = re.compile(r"(\S{30})(?=\S)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +36,28 @@ class Renderer:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._environments = {language: self._environment(language) for language in ("pt_BR", "en")}
-        self._inliner = css_inline.CSSInliner(keep_style_tags=True, load_remote_stylesheets=False)
+        self._html = {name: self._environment(name, html=True) for name in LANGUAGES}
+        self._plain = {name: self._environment(name, html=False) for name in LANGUAGES}
+        # The tags carry the light colours; what stays as <style> are the media queries for dark and phone.
+        self._inliner = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
 
     def render(self, kind: str, language: str, values: Mapping[str, Any]) -> Rendered:
         """Fill the triple ``kind``. Raises jinja2.UndefinedError when a template wants what is not there."""
-        environment = self._environments[language]
+        language = language if language in LANGUAGES else SOURCE
+        plain, html = self._plain[language], self._html[language]
         context = {"brand": self._settings.branding, "lang": language.replace("_", "-"), **values}
-        subject, text, html = (
-            environment.get_template(f"{kind}.{face}.j2").render(context)
-            for face in ("subject", "text", "html")
-        )
+        subject = plain.get_template(f"{kind}.subject.j2").render(context)
+        text = plain.get_template(f"{kind}.text.j2").render(context)
         return Rendered(
-            " ".join(plain(subject).split()), plain(text).strip() + "\n", self._inliner.inline(html)
+            subject=" ".join(subject.split()),
+            text=re.sub(r"\n{3,}", "\n\n", text).strip() + "\n",
+            html=self._inliner.inline(html.get_template(f"{kind}.html.j2").render(context)),
         )
 
-    def _environment(self, language: str) -> Environment:
+    def _environment(self, language: str, *, html: bool) -> Environment:
         environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
-            autoescape=lambda name: name is not None and name.endswith(".html.j2"),  # noqa: S701 - not the plain text
+            autoescape=html,  # noqa: S701 - the other two faces are no HTML: there it would spoil the text
             undefined=StrictUndefined,
             extensions=["jinja2.ext.i18n"],
             trim_blocks=True,
@@ -65,28 +65,28 @@ class Renderer:
         )
         environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]  # added by the extension
         zone = self._settings.zone
-
-        def moment(value: datetime) -> str:
-            return format_datetime(value.astimezone(zone), "dd/MM/yyyy HH:mm:ss", locale=language)
-
         environment.filters |= {
-            "moment": moment,
-            "sentence": lambda item: plain(sentence(item.code, item.data, language)),
-            "advice": lambda code: advice(code, language),
-            "plain": plain,
+            "moment": lambda at: _moment(at.astimezone(zone), language),
+            "seconds": lambda count: format_decimal(round(count, 1), locale=locale(language)),
             "breakable": breakable,
+            "initial": lambda text: text[:1].upper() + text[1:],
+            "mailto": mailto,
         }
         return environment
 
 
-def plain(value: Any) -> str:
-    """Return a text without what would make it look like another one."""
-    return _TRICKS.sub("", str(value))
-
-
-def breakable(value: Any) -> Markup:
-    """Return HTML in which a very long word may break: a phone is 24 characters wide."""
-    pieces = _LONG.split(plain(value))
+def breakable(value: str) -> Markup:
+    """Return HTML in which a very long word may break, also where styles are stripped."""
+    pieces = _LONG.split(value)
     return Markup("").join(
         Markup("{}<wbr>").format(piece) if place % 2 else escape(piece) for place, piece in enumerate(pieces)
     )
+
+
+def mailto(subject: str, address: str) -> str:
+    """Return a link that opens a new mail with this subject."""
+    return f"mailto:{quote(address, safe='@')}?subject={quote(subject, safe='')}"
+
+
+def _moment(at: datetime, language: str) -> str:
+    return format_datetime(at, "dd/MM/yyyy HH:mm", locale=locale(language))

@@ -11,9 +11,15 @@ from typing import Any
 
 
 class ThreadHeader(UnstructuredHeader):
-    """A header of Message-IDs: folded between them, never inside one, never encoded."""
+    """A header of Message-IDs: folded between them, never inside one, neither encoded nor decoded."""
 
     name: str  # set by BaseHeader, which the registry mixes in
+
+    @classmethod
+    def parse(cls, value: str, kwds: dict[str, Any]) -> None:
+        """Take the value as it is: a Message-ID that looks like an encoded word is still a Message-ID."""
+        kwds["parse_tree"] = cls.value_parser("")
+        kwds["decoded"] = value
 
     def fold(self, *, policy: Policy) -> str:
         """Return the header with each Message-ID on a line of its own."""

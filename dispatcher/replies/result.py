@@ -1,0 +1,187 @@
+"""A report → what the mail about it shows: the whole at a glance, each server, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dispatcher.i18n import N_, translations
+from dispatcher.replies.diff import Line, rows
+from dispatcher.replies.sentences import RESULTS, advice, enumeration, fill, sentence
+from dispatcher.replies.visible import visible
+from dispatcher.runs.report import HostResult, Report
+
+# What needs a person stands on top.
+_ORDER = ("failed", "unreachable", "changed", "ok")
+_LABELS = {
+    "changed": N_("mudou"),
+    "ok": N_("já estava"),
+    "failed": N_("falhou"),
+    "unreachable": N_("inacessível"),
+}
+_WOULD_CHANGE = N_("mudaria")
+_VERDICTS = {
+    "done": N_("Feito"),
+    "same": N_("Nada precisou mudar"),
+    "check": N_("Simulação: nada foi alterado"),
+    "partial": N_("Feito em parte"),
+    "failed": N_("Não foi feito"),
+    "timeout": N_("Tempo esgotado"),
+    "canceled": N_("Cancelado"),
+}
+_HEADLINES = {
+    "changed": N_("mudou em {hosts}"),
+    "would_change": N_("mudaria em {hosts}"),
+    "ok": N_("já estava em ordem"),
+    "failed": N_("falhou em {hosts}"),
+    "unreachable": N_("sem resposta de {hosts}"),
+    "none": N_("nada foi feito"),
+}
+_NAMED = 40  # characters of server names in a headline; more of them are counted instead
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRow:
+    """One server: its name, the word on its chip, and what happened there."""
+
+    name: str
+    outcome: str  # failed | unreachable | changed | ok
+    label: str
+    said: str
+    detail: str  # the other side's own words, for whoever looks into it; may be empty
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something to do next. ``servers`` is empty when it is not about certain ones."""
+
+    servers: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What changes alike on some servers, line by line."""
+
+    servers: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The whole mail. ``tone`` is one of done, same, check, partial, failed."""
+
+    tone: str
+    verdict: str
+    headline: str
+    problem: str  # why nothing ran at all; usually empty
+    servers: tuple[ServerRow, ...]
+    steps: tuple[Step, ...]
+    changes: tuple[Change, ...]  # of a preview
+    again: bool  # whether sending the command (again, or without SIMULAR) makes sense
+
+
+def view(report: Report, language: str) -> View:
+    """Put a report into words."""
+    gettext = translations(language).gettext
+    hosts = sorted(report.hosts, key=lambda host: _ORDER.index(host.outcome))
+    verdict, tone = _verdict(report)
+    would = report.check and any(host.outcome == "changed" for host in hosts)
+    return View(
+        tone=tone,
+        verdict=gettext(_VERDICTS[verdict]),
+        headline=_headline(report, hosts, language),
+        problem=sentence(report.problem.code, report.problem.data, language) if report.problem else "",
+        servers=tuple(_row(host, language, check=report.check) for host in hosts),
+        steps=tuple(_steps(report, hosts, language)),
+        changes=tuple(_changes(hosts, language)) if report.check else (),
+        again=would or report.status != "successful",
+    )
+
+
+def _verdict(report: Report) -> tuple[str, str]:
+    """Return what to call the whole, and its tone."""
+    good = any(host.outcome in ("changed", "ok") for host in report.hosts)
+    if report.status in ("timeout", "canceled"):
+        return report.status, "partial" if good else "failed"
+    if report.check and good:
+        return "check", "check"
+    if report.status != "successful":
+        return report.status, report.status
+    changed = any(host.outcome == "changed" for host in report.hosts)
+    return ("done", "done") if changed else ("same", "same")
+
+
+def _headline(report: Report, hosts: Sequence[HostResult], language: str) -> str:
+    """Say the most in the fewest words: ``desbloqueado em gv1p; sem resposta de voip1``."""
+    groups = {outcome: [host for host in hosts if host.outcome == outcome] for outcome in _ORDER}
+    parts = []
+    if groups["changed"]:
+        parts.append(_of(groups["changed"], "would_change" if report.check else "changed", language))
+    for outcome in ("failed", "unreachable"):
+        if groups[outcome]:
+            named = _named(groups[outcome], language)
+            parts.append(fill(_HEADLINES[outcome], {"hosts": named}, language))
+    if not parts:
+        parts.append(_of(groups["ok"], "ok" if groups["ok"] else "none", language))
+    return "; ".join(parts)
+
+
+def _of(hosts: Sequence[HostResult], otherwise: str, language: str) -> str:
+    """Let the first code of the table that occurs speak for these servers."""
+    codes = [code for code in RESULTS if any(host.code == code for host in hosts)]
+    entry = RESULTS[codes[0]] if codes else None
+    chosen = (entry.would_headline if otherwise == "would_change" else entry.headline) if entry else None
+    if not chosen:
+        return fill(_HEADLINES[otherwise], {"hosts": _named(hosts, language)}, language)
+    meant = [host for host in hosts if host.code == codes[0]]
+    return fill(chosen, {"hosts": _named(meant, language)}, language)
+
+
+def _named(hosts: Sequence[HostResult], language: str) -> str:
+    names = enumeration([host.host for host in hosts], language)
+    if len(names) <= _NAMED:
+        return names
+    count = len(hosts)
+    return translations(language).ngettext("{0} servidor", "{0} servidores", count).format(count)
+
+
+def _row(host: HostResult, language: str, *, check: bool) -> ServerRow:
+    label = _WOULD_CHANGE if check and host.outcome == "changed" else _LABELS[host.outcome]
+    return ServerRow(
+        name=visible(host.host, 80),
+        outcome=host.outcome,
+        label=translations(language).gettext(label),
+        said=sentence(host.code, host.data, language, check=check),
+        detail=visible(str(host.data.get("msg", "")), 200) if host.outcome == "unreachable" else "",
+        notices=tuple(sentence(notice.code, notice.data, language) for notice in host.notices),
+    )
+
+
+def _steps(report: Report, hosts: Iterable[HostResult], language: str) -> list[Step]:
+    """Return what to do about each failure; when there is none, what the best result leads to."""
+    if report.problem:
+        text = advice(report.problem.code, language)
+        return [Step("", text)] if text else []
+    troubled: dict[str, list[str]] = {}
+    for host in hosts:
+        if host.outcome in ("failed", "unreachable") and (text := advice(host.code, language)):
+            troubled.setdefault(text, []).append(host.host)
+    if troubled:
+        return [Step(enumeration(names, language), text) for text, names in troubled.items()]
+    changed = {host.code for host in hosts if host.outcome == "changed"}
+    if changed and report.check:
+        return []  # to apply it is the next step
+    codes = changed or {host.code for host in hosts}
+    texts = (advice(code, language) for code in RESULTS if code in codes)
+    return [Step("", text) for text in texts if text][:1]
+
+
+def _changes(hosts: Iterable[HostResult], language: str) -> list[Change]:
+    """Return the differences; servers that would change alike share one."""
+    alike: dict[tuple[Line, ...], list[str]] = {}
+    for host in hosts:
+        if lines := tuple(rows(host.diff)):
+            alike.setdefault(lines, []).append(host.host)
+    return [Change(enumeration(names, language), lines) for lines, names in alike.items()]

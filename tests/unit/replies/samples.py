@@ -1,0 +1,187 @@
+"""Replies as the tests and the screenshots need them; all of it invented.
+
+    python -m tests.unit.replies.samples FOLDER
+
+writes each as an HTML file to look at in a browser, and as the .eml that a mail program opens.
+"""
+
+import base64
+import email
+import email.policy
+import sys
+from collections.abc import Callable
+from datetime import datetime, timezone
+from email.message import EmailMessage
+from pathlib import Path
+
+from dispatcher.commands.parser import InvalidCommand, parse
+from dispatcher.jobs.job import Job, Order, Owner, State
+from dispatcher.mail.message import Message
+from dispatcher.replies.compose import Composer, Reply
+from dispatcher.runs.report import Diff, HostResult, Notice, Report
+from dispatcher.settings import Branding, Mail, Settings
+
+SETTINGS = Settings(
+    mail=Mail(address="athome@example.com", authserv_id="mail.example.com"),
+    branding=Branding(footer="Suporte: ramal 2000"),
+)
+JAILS = ["asterisk", "recidive", "sshd"]
+AT = datetime(2026, 11, 23, 14, 5, tzinfo=timezone.utc)
+HOSTILE = (
+    "<script>alert(1)</script><b style='font-size:99px'>\u202egnp.exe\u2066 "
+    + "A" * 300
+    + " \u05e9\u05dc\u05d5\u05dd {{ 7 * 7 }} {jails} %(x)s 🏠👩‍👩‍👧‍👦 "
+    + "Z"
+    + "\u0301" * 200
+    + "\x00\x1b[31m\ud800"
+)
+
+
+def job(*, language="pt_BR", check=False, subject="CHECKIP=203.0.113.7") -> Job:
+    return Job(
+        id=42, owner=Owner.SERVE, state=State.RUNNING, attempts=1, created_at=AT,
+        order=Order(
+            keyword="CHECKIP", subject=subject, arguments={"checkip": "203.0.113.7"}, check=check,
+            servers=("gv1p", "gv2p", "gv3p", "voip1"), language=language, sender="ana@example.com",
+            message_id="<CAF7E-1@mail.example.com>", references="<CAF7E-0@mail.example.com>",
+        ),
+    )  # fmt: skip
+
+
+def message(subject="[········] CHECKIP=3.3.3") -> Message:
+    return Message(
+        sender="ana@example.com", subject=subject, message_id="<CAF7E-2@mail.example.com>",
+        date=AT, references="", fields=(),
+    )  # fmt: skip
+
+
+def host(name: str, outcome: str, code: str, *notices: Notice, **data: object) -> HostResult:
+    diff = data.pop("diff", ())
+    return HostResult(
+        host=name, outcome=outcome, code=code, data=data, notices=notices, diff=diff, seconds=1.9
+    )
+
+
+def same(*names: str) -> tuple[HostResult, ...]:
+    return tuple(host(name, "ok", "fail2ban.already_whitelisted", jails=[]) for name in names)
+
+
+UNBANNED = host("gv1p", "changed", "fail2ban.unbanned", jails=["sshd"])
+UNREACHABLE = host(
+    "voip1", "unreachable", "host.unreachable",
+    msg="Failed to connect to the host via ssh: ssh: connect to host 192.0.2.21 port 22: Connection timed out",
+)  # fmt: skip
+WHITELIST = Diff(
+    before_header="/etc/fail2ban/jail.d/zz-athome-whitelist.local",
+    after_header="/etc/fail2ban/jail.d/zz-athome-whitelist.local",
+    before="[DEFAULT]\nathome_whitelist = 198.51.100.23\n",
+    after="[DEFAULT]\nathome_whitelist = 198.51.100.23\n  203.0.113.7\n",
+)
+BANS = Diff(
+    before_header="bans and run-time whitelist of 203.0.113.7",
+    after_header="bans and run-time whitelist of 203.0.113.7",
+    before="banned in: sshd\nwhitelisted in:\n",
+    after="banned in:\nwhitelisted in: asterisk, recidive, sshd\n",
+)
+
+
+def rejected(subject: str, language="pt_BR") -> Reply:
+    try:
+        parse(subject)
+    except InvalidCommand as error:
+        return Composer(SETTINGS).rejected(
+            "ana@example.com", language, message(f"[········] {subject}"), error
+        )
+    raise AssertionError(f"{subject!r} is valid")
+
+
+def result(report: Report, **options: object) -> Reply:
+    return Composer(SETTINGS).result(job(check=report.check, **options), report)
+
+
+def _done() -> Report:
+    return Report(status="successful", hosts=(UNBANNED, *same("gv2p", "gv3p", "voip1")), seconds=2.1)
+
+
+def _partial() -> Report:
+    notice = Notice(code="fail2ban.subnet_ban", data={"network": "203.0.113.0/24", "jail": "recidive"})
+    down = host("gv3p", "failed", "fail2ban.down")
+    gv2p = host("gv2p", "changed", "fail2ban.whitelisted", notice, jails=[])
+    return Report(status="partial", hosts=(UNBANNED, gv2p, down, UNREACHABLE), seconds=12.34)
+
+
+def _preview() -> Report:
+    first = host("gv1p", "changed", "fail2ban.unbanned", jails=["sshd"], diff=(WHITELIST, BANS))
+    others = (
+        host(name, "changed", "fail2ban.whitelisted", jails=[], diff=(WHITELIST,)) for name in ("gv2p", "gv3p")
+    )
+    return Report(
+        status="successful", check=True, hosts=(first, *others, *same("voip1")), seconds=1.8
+    )
+
+
+def _hostile() -> Report:
+    notice = Notice(code="fail2ban.firewall_other_rule", data={"rule": HOSTILE})
+    diff = (Diff(before_header=HOSTILE, after_header=HOSTILE, before=f"x{HOSTILE}", after=f"y{HOSTILE}"),)
+    return Report(
+        status="partial",
+        check=True,
+        hosts=(
+            host("W" * 60 + HOSTILE, "failed", "fail2ban.error", notice, error=HOSTILE),
+            host("gv2p", "changed", "fail2ban.unbanned", jails=[HOSTILE, "{0.__class__}"], diff=diff),
+            host("gv3p", "unreachable", "host.unreachable", msg=HOSTILE),
+            host("voip1", "failed", "ansible.task_failed", task=HOSTILE, msg=HOSTILE),
+            host("voip3", "failed", HOSTILE),
+        ),
+    )
+
+
+def _large() -> Report:
+    error = "não foi possível " * 30
+    notices = (Notice(code="fail2ban.config_broken", data={"error": error}),) * 3
+    many = (host(f"sip{number:03}", "failed", "fail2ban.error", *notices, error=error) for number in range(400))
+    return Report(status="failed", hosts=tuple(many), seconds=250.0)
+
+
+SAMPLES: dict[str, Callable[[], Reply]] = {
+    "done": lambda: result(_done()),
+    "done-en": lambda: result(_done(), language="en"),
+    "same": lambda: result(
+        Report(status="successful", hosts=same("gv1p", "gv2p", "gv3p", "voip1"), seconds=1.4)
+    ),
+    "partial": lambda: result(_partial()),
+    "preview": lambda: result(_preview()),
+    "crashed": lambda: result(
+        Report(status="failed", problem=Notice(code="run.crashed", data={"attempts": 5}))
+    ),
+    "rejected": lambda: rejected("CHECKIP=003.3.3.3 SERVIDOR=gv1p"),
+    "rejected-homograph": lambda: rejected("СHECKIP=3.3.3.3"),
+    "invalid-token": lambda: Composer(SETTINGS).invalid_token("ana@example.com", "pt_BR", message()),
+    "hostile": lambda: result(_hostile(), subject="CHECKIP=" + "2001:db8:" * 60),
+    "large": lambda: result(_large()),
+}
+
+
+def read(reply: Reply) -> EmailMessage:
+    """Return the reply as a mail program reads it."""
+    return email.message_from_bytes(reply.mime, policy=email.policy.default)
+
+
+def page(reply: Reply) -> str:
+    """Return the HTML as a mail program shows it: with its picture."""
+    mail = read(reply)
+    logo = next(part for part in mail.walk() if part.get_content_type() == "image/png")
+    data = base64.b64encode(logo.get_content()).decode()
+    return mail.get_body(("html",)).get_content().replace("cid:logo", f"data:image/png;base64,{data}")
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, make in SAMPLES.items():
+        reply = make()
+        (folder / f"{name}.eml").write_bytes(reply.mime)
+        (folder / f"{name}.html").write_text(page(reply), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
