@@ -81,8 +81,21 @@ def fetch(release: str) -> Path:
     for package in work.glob("*.deb"):
         subprocess.run(["dpkg-deb", "-x", package, work / "root"], check=True)
     (work / "root").rename(root)
+    # Without compiled files each start of the client would compile fail2ban anew.
+    subprocess.run(
+        [*interpreter(root), "-m", "compileall", "-q", root / "usr/lib"],
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
     shutil.rmtree(work)
     return root
+
+
+def interpreter(root: Path) -> list[str]:
+    """The command that runs Python with this release of fail2ban: its own Python, or this machine's."""
+    env = ["env", f"PYTHONPATH={root}/usr/lib/python3/dist-packages"]
+    own = root / "usr/bin/python3.9"
+    return [*env, f"PYTHONHOME={root}/usr", str(own)] if own.exists() else [*env, "/usr/bin/python3"]
 
 
 class Server:
@@ -126,15 +139,11 @@ logpath = {folder}/fail2ban.log
         for log in ("auth.log", "asterisk.log", "fail2ban.log"):
             (folder / log).touch()
         self.jails()
-        python, env = "/usr/bin/python3", f"PYTHONPATH={self.root}/usr/lib/python3/dist-packages"
-        own = self.root / "usr/bin/python3.9"
-        if own.exists():
-            python, env = str(own), f"{env} PYTHONHOME={self.root}/usr"
         (folder / "bin").mkdir()
         for name in ("fail2ban-client", "fail2ban-server"):
             path = folder / "bin" / name
-            command = f"env PYTHONDONTWRITEBYTECODE=1 {env} {python} {self.root}/usr/bin/{name}"
-            path.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+            command = " ".join(interpreter(self.root))
+            path.write_text(f'#!/bin/sh\nexec {command} {self.root}/usr/bin/{name} "$@"\n')
             path.chmod(0o755)
         self.network = subprocess.Popen(["unshare", "-n", "sleep", "infinity"])
         here, there = Path("/proc/self/ns/net"), Path(f"/proc/{self.network.pid}/ns/net")
@@ -166,7 +175,9 @@ logpath = {folder}/fail2ban.log
             self.process = None
 
     def close(self) -> None:
-        self.stop()
+        if self.process:
+            self.process.kill()  # nobody needs its firewall or database again
+            self.process.wait()
         self.network.kill()
         self.network.wait()
 
