@@ -11,7 +11,7 @@ from dispatcher.errors import AthomeError
 from dispatcher.inventory import InventorySource
 from dispatcher.jobs.job import Order
 from dispatcher.jobs.store import Delivery, Store
-from dispatcher.mail.admission import Admission, Verdict, redact
+from dispatcher.mail.admission import Admission, Verdict
 from dispatcher.mail.mailbox import Disposition
 from dispatcher.mail.message import Message, RawMessage
 from dispatcher.mail.senders import Sender
@@ -41,7 +41,8 @@ class Intake:
         """Decide and record; when this returns, the mail may leave the inbox.
 
         Raises AthomeError when that is not possible now (database, inventory): the mail has to come again.
-        A mail that no rule was made for is parked with an audit row, not tried for ever.
+        A mail whose header cannot be read, or that no rule was made for, is parked for a person with an audit
+        row: not lost, and not tried for ever.
         """
         try:
             verdict = self._admission.judge(raw)
@@ -60,7 +61,7 @@ class Intake:
         )  # fmt: skip
         if job_id or reply:
             self._taken()
-        return Disposition.PROCESSED
+        return Disposition.PARKED if verdict.rule == "headers" else Disposition.PROCESSED
 
     def _consequence(self, raw: RawMessage, verdict: Verdict) -> tuple[Order | None, Reply | None, Delivery]:
         message, sender = verdict.message, verdict.sender
@@ -98,7 +99,7 @@ def _delivery(raw: RawMessage, message: Message | None, verdict: str, rule: str,
         uid=raw.uid,
         sender=message.sender if message else None,
         message_id=message.message_id if message else None,
-        subject=redact(message.subject) if message else None,
+        subject=message.subject if message else None,
         verdict=verdict,
         rule=rule,
         reason=reason,

@@ -77,7 +77,7 @@ def problems(error: InvalidCommand, *, as_json: bool) -> None:
 def host_line(result: HostResult, *, check: bool) -> Text:
     """Return one server's result as a line."""
     word, style = _outcome(result, check=check)
-    return Text.assemble((f"{result.host:<10}", "bold"), (f"{word:<12}", style), _said(result))
+    return Text.assemble((f"{result.host:<10}", "bold"), (f"{word:<12}", style), _said(result, check=check))
 
 
 def report(console: Console, shown: Report) -> None:
@@ -93,7 +93,7 @@ def report(console: Console, shown: Report) -> None:
             table.add_column(title)
         for host in shown.hosts:
             word, style = _outcome(host, check=shown.check)
-            table.add_row(escape(host.host), Text(word, style=style), Text(_said(host)))
+            table.add_row(escape(host.host), Text(word, style=style), Text(_said(host, check=shown.check)))
         console.print(table)
     for host in shown.hosts:
         for part in host.diff:
@@ -127,8 +127,8 @@ def _outcome(result: HostResult, *, check: bool) -> tuple[str, str]:
     return language().gettext(_WOULD_CHANGE if check and result.outcome == "changed" else word), style
 
 
-def _said(result: HostResult) -> str:
-    texts = [sentence(result.code, result.data, language_name())]
+def _said(result: HostResult, *, check: bool) -> str:
+    texts = [sentence(result.code, result.data, language_name(), check=check)]
     texts += [sentence(notice.code, notice.data, language_name()) for notice in result.notices]
     return "\n".join(texts)
 
