@@ -6,21 +6,27 @@ import logging
 import smtplib
 import ssl
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from email.parser import BytesHeaderParser
+from email.utils import parseaddr
 from threading import Event
 
 from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import DatabaseError
 
-from dispatcher.errors import DeliveryError
+from dispatcher.errors import DeliveryError, SecretError
 from dispatcher.jobs.schema import outbox
+from dispatcher.replies.visible import visible
 from dispatcher.settings import Smtp
 
 log = logging.getLogger(__name__)
 
 POLL = 5.0  # seconds: what another process has posted goes out at the latest after this
 _FIRST, _LONGEST = 2.0, 600.0  # seconds until the next try
+_BATCH = 100  # mails over one connection
+_REFUSED = 500  # RFC 5321: from here on, trying the same again is of no use
 _FAILURES = (OSError, smtplib.SMTPException)
 
 
@@ -43,64 +49,92 @@ class Outbox:
     def run(self, stop: Event, wake: Event) -> None:
         """Send until told to stop; ``wake`` is set when a reply has been posted."""
         while not stop.is_set():
-            try:
-                self.send_due(time.time())
-            except (DatabaseError, DeliveryError) as error:
-                log.warning("outbox: again later: %s", error)
+            self._round()
             wake.wait(POLL)
             wake.clear()
-        with suppress(DatabaseError, DeliveryError):
-            self.send_due(time.time())  # what the last job has posted
+        self._round()  # what the last job has posted
 
     def send_due(self, now: float) -> int:
-        """Send every reply whose time has come, over one connection; return how many were taken."""
+        """Send the replies whose time has come, over one connection; return how many were taken.
+
+        Raises DeliveryError when there is no connection at all: then every one of them is tried later.
+        """
+        due = self._due(now)
+        if not due:
+            return 0
+        taken = 0
+        try:
+            with self._connection() as server:
+                for row in due:
+                    taken += self._send(server, row)
+                    if server.sock is None:  # lost: what is left has not been tried, and stays due
+                        break
+        except DeliveryError as error:
+            for row in due:
+                self._later(row, error)
+            raise
+        return taken
+
+    def _round(self) -> None:
+        try:
+            while self.send_due(time.time()) == _BATCH:
+                pass
+        except DeliveryError as error:
+            log.error("%s", error)
+        except DatabaseError as error:
+            log.error("outbox: the database cannot be used, again in %.0f s: %s", POLL, error.orig)
+
+    def _due(self, now: float) -> Sequence[_Due]:
         with self._engine.begin() as connection:
             found = connection.execute(
                 select(*(outbox.c[field] for field in _Due.__dataclass_fields__))
                 .where(outbox.c.state == "waiting", outbox.c.not_before <= now)
                 .order_by(outbox.c.id)
+                .limit(_BATCH)
             )
-            due = [_Due(*row) for row in found]
-        if not due:
-            return 0
-        try:
-            server = self._connect()
-        except DeliveryError as error:
-            for row in due:
-                self._later(row, error)
-            raise
-        with server:
-            return sum(self._send(server, row) for row in due)
+            return [_Due(*row) for row in found]
 
-    def _connect(self) -> smtplib.SMTP:
-        """Log in to the submission server. Raises DeliveryError."""
+    @contextmanager
+    def _connection(self) -> Iterator[smtplib.SMTP]:
+        """Log in over verified TLS. Raises DeliveryError."""
         smtp = self._smtp
-        context = ssl.create_default_context(cafile=str(smtp.ca_file) if smtp.ca_file else None)
+        server: smtplib.SMTP | None = None
         try:
+            context = ssl.create_default_context(cafile=str(smtp.ca_file) if smtp.ca_file else None)
             if smtp.security == "tls":
-                server: smtplib.SMTP = smtplib.SMTP_SSL(
-                    smtp.host, smtp.port, timeout=smtp.timeout, context=context
-                )
+                server = smtplib.SMTP_SSL(smtp.host, smtp.port, timeout=smtp.timeout, context=context)
             else:
                 server = smtplib.SMTP(smtp.host, smtp.port, timeout=smtp.timeout)
                 server.starttls(context=context)
             server.login(smtp.user, smtp.password())
-        except _FAILURES as error:
+        except (*_FAILURES, SecretError) as error:
+            if server is not None:
+                server.close()
             raise DeliveryError(
                 f"O servidor SMTP {smtp.host}:{smtp.port} não aceita a conexão: {_reason(error)}.",
-                "Confira host, porta, certificado e senha na seção smtp da configuração.",
+                "As respostas ficam guardadas. Confira host, porta, certificado e senha na seção smtp.",
                 permanent=False,
             ) from None
-        return server
+        try:
+            yield server
+            if server.sock is not None:
+                with suppress(*_FAILURES):  # whatever it says now, each mail has been answered
+                    server.quit()
+        finally:
+            server.close()
 
     def _send(self, server: smtplib.SMTP, row: _Due) -> bool:
+        """Hand over one mail; return whether the server has taken it."""
         try:
-            with suppress(smtplib.SMTPServerDisconnected):
-                server.rset()
-            server.sendmail(self._smtp.user, [row.recipient], row.message)
-        except _FAILURES as error:
+            server.sendmail(_sender(row.message), [row.recipient], row.message)
+        except (*_FAILURES, UnicodeError) as error:
             failure = DeliveryError(_reason(error), "", permanent=_permanent(error))
-            self._dead(row, failure) if failure.permanent else self._later(row, failure)
+            if failure.permanent:
+                log.error("reply %s is refused for good: %s", row.message_id, failure.problem)
+                self._set(row, state="dead", attempts=row.attempts + 1, error=failure.problem)
+            else:
+                log.warning("reply %s is sent later: %s", row.message_id, failure.problem)
+                self._later(row, failure)
             return False
         self._set(row, state="sent", sent_at=time.time(), attempts=row.attempts + 1, error=None)
         log.info("reply %s sent to %s", row.message_id, row.recipient)
@@ -108,31 +142,41 @@ class Outbox:
 
     def _later(self, row: _Due, error: DeliveryError) -> None:
         wait = min(_LONGEST, _FIRST * 2 ** min(row.attempts, 20))
-        log.warning("reply %s to %s: again in %.0f s: %s", row.message_id, row.recipient, wait, error.problem)
         self._set(row, not_before=time.time() + wait, attempts=row.attempts + 1, error=error.problem)
-
-    def _dead(self, row: _Due, error: DeliveryError) -> None:
-        log.error("reply %s to %s was refused for good: %s", row.message_id, row.recipient, error.problem)
-        self._set(row, state="dead", attempts=row.attempts + 1, error=error.problem)
 
     def _set(self, row: _Due, **values: object) -> None:
         with self._engine.begin() as connection:
             connection.execute(update(outbox).where(outbox.c.id == row.id).values(**values))
 
 
+def _sender(message: bytes) -> str:
+    """Return the address in From, which the envelope has too: SPF and DMARC then speak of the same domain."""
+    return parseaddr(str(BytesHeaderParser().parsebytes(message)["From"] or ""))[1]
+
+
 def _permanent(error: Exception) -> bool:
-    """Whether the server has said 5xx about this very mail."""
+    """Whether trying again makes no sense: a 5xx about this mail, not about our account or connection."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return all(code >= 500 for code, _text in error.recipients.values())  # noqa: PLR2004 - RFC 5321
-    return isinstance(error, smtplib.SMTPResponseException) and error.smtp_code >= 500  # noqa: PLR2004
+        return all(code >= _REFUSED for code, _text in error.recipients.values())
+    if isinstance(error, smtplib.SMTPSenderRefused):
+        return False  # the account may not send as this address: a setting, and all replies wait for it
+    if isinstance(error, smtplib.SMTPResponseException):
+        return error.smtp_code >= _REFUSED
+    return isinstance(error, UnicodeError)  # an address that this server cannot be told
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, smtplib.SMTPResponseException):
-        text = (
-            error.smtp_error.decode("utf-8", "replace")
-            if isinstance(error.smtp_error, bytes)
-            else error.smtp_error
-        )
-        return f"{error.smtp_code} {text}"
-    return str(error) or type(error).__name__
+    """Return the server's own words, on one line."""
+    if isinstance(error, SecretError):
+        return f"{error.problem} {error.way_out}"
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        answers: list[tuple[int, bytes | str]] = list(error.recipients.values())
+    elif isinstance(error, smtplib.SMTPResponseException):
+        answers = [(error.smtp_code, error.smtp_error)]
+    else:
+        return str(error) or type(error).__name__
+    return visible("; ".join(f"{code} {_decoded(text)}" for code, text in answers))
+
+
+def _decoded(text: bytes | str) -> str:
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else text
