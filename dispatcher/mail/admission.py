@@ -3,8 +3,9 @@
 Until the sender is proved, the answer is silence: an answer would tell a forger what to try next, and would
 reach the person whose address was forged. After that somebody has made a mistake, and is told so.
 
-Two questions that are still to come have their places in the order: a DKIM check of our own beside
-`authentication`, and what this sender may do after `token`.
+Questions that are still to come have their places in this order: a DKIM check of our own right after
+`authentication`; the lock-out after wrong tokens, and one-time codes, in `token`, where the sender is proved,
+so that no forger can lock anybody out; and what this sender may do, after `token`.
 """
 
 from __future__ import annotations

@@ -88,6 +88,7 @@ class Mailbox:
             try:
                 self._session(handle, stop, tell, backoff)
             except LoginError as error:
+                log.error("mailbox: no mail is read until the password is put right")
                 self._wait(_SLOW, error, stop, tell)
             except (AthomeError, *FAILURES) as error:
                 self._wait(backoff.next(), error, stop, tell)

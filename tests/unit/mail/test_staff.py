@@ -29,7 +29,8 @@ def test_any_text_is_an_address_or_none(value):
 @pytest.mark.parametrize(
     "address",
     ["", "@", "operador", "operador@localhost", "@lab.example", "operador@", "a@b@lab.example",
-     "a b@lab.example", '"a"@lab.example', "a@[192.0.2.1]", "a@-lab.example", "a@lab..example", "\u043eperador@lab.example",
+     "a b@lab.example", '"a"@lab.example', "a@[192.0.2.1]",
+     "a@-lab.example", "a@lab..example", "\u043eperador@lab.example",
      "operador@lab\u200b.example", "operador@\uff4cab.example", f"{'a' * 65}@lab.example"],
 )  # fmt: skip
 def test_no_address(address):
