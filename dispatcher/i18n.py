@@ -18,6 +18,7 @@ from dispatcher.settings import PROJECT
 
 SOURCE = "pt_BR"
 LANGUAGES = (SOURCE, "en")
+FOLDER = PROJECT / "locale"
 
 
 def N_(text: str) -> str:  # noqa: N802 - gettext's own name for it
@@ -28,7 +29,7 @@ def N_(text: str) -> str:  # noqa: N802 - gettext's own name for it
 @lru_cache
 def translations(language: str) -> NullTranslations:
     """Return the catalogue of a language; of an unknown one the source's."""
-    path = PROJECT / "locale" / language / "LC_MESSAGES" / "athome.po"
+    path = FOLDER / language / "LC_MESSAGES" / "athome.po"
     if language == SOURCE or not path.is_file():
         return _Source()
     compiled = BytesIO()

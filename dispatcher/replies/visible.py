@@ -11,18 +11,20 @@ import unicodedata
 
 # Control, format (bidi, zero width), surrogate, private use; what separates lines becomes a space before.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co"})
-_GAPS = re.compile(r"[ \t\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
+_GAPS = re.compile(r"[\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 _MARKS = 2  # combining characters on one letter; Vietnamese needs two, a tower of them covers other lines
 
 
 def visible(text: str, limit: int = 400) -> str:
     """Return one line without control, format and stacked combining characters, at most ``limit`` long."""
-    text = _GAPS.sub(" ", text[: 4 * limit]).strip()
     kept: list[str] = []
     marks = 0
-    for character in text:
+    for character in _GAPS.sub(" ", text[: 4 * limit]):
         category = unicodedata.category(character)
+        if category in _INVISIBLE:
+            continue
         marks = marks + 1 if category in ("Mn", "Me") else 0
-        if category not in _INVISIBLE and marks <= _MARKS:
+        if marks <= _MARKS and not (character == " " and kept[-1:] == [" "]):
             kept.append(character)
-    return "".join(kept) if len(kept) <= limit else "".join(kept[: limit - 1]).rstrip() + "…"
+    shown = "".join(kept).strip(" ")
+    return shown if len(shown) <= limit else shown[: limit - 1].rstrip(" ") + "…"

@@ -69,7 +69,7 @@ def same(*names: str) -> tuple[HostResult, ...]:
 UNBANNED = host("gv1p", "changed", "fail2ban.unbanned", jails=["sshd"])
 UNREACHABLE = host(
     "voip1", "unreachable", "host.unreachable",
-    msg="Failed to connect to the host via ssh: ssh: connect to host 192.0.2.21 port 22: Connection timed out",
+    msg="Failed to connect to the host via ssh: connect to host 192.0.2.21 port 22: Connection timed out",
 )  # fmt: skip
 WHITELIST = Diff(
     before_header="/etc/fail2ban/jail.d/zz-athome-whitelist.local",
@@ -113,11 +113,10 @@ def _partial() -> Report:
 def _preview() -> Report:
     first = host("gv1p", "changed", "fail2ban.unbanned", jails=["sshd"], diff=(WHITELIST, BANS))
     others = (
-        host(name, "changed", "fail2ban.whitelisted", jails=[], diff=(WHITELIST,)) for name in ("gv2p", "gv3p")
+        host(name, "changed", "fail2ban.whitelisted", jails=[], diff=(WHITELIST,))
+        for name in ("gv2p", "gv3p")
     )
-    return Report(
-        status="successful", check=True, hosts=(first, *others, *same("voip1")), seconds=1.8
-    )
+    return Report(status="successful", check=True, hosts=(first, *others, *same("voip1")), seconds=1.8)
 
 
 def _hostile() -> Report:
@@ -139,7 +138,9 @@ def _hostile() -> Report:
 def _large() -> Report:
     error = "não foi possível " * 30
     notices = (Notice(code="fail2ban.config_broken", data={"error": error}),) * 3
-    many = (host(f"sip{number:03}", "failed", "fail2ban.error", *notices, error=error) for number in range(400))
+    many = (
+        host(f"sip{number:03}", "failed", "fail2ban.error", *notices, error=error) for number in range(400)
+    )
     return Report(status="failed", hosts=tuple(many), seconds=250.0)
 
 

@@ -1,0 +1,139 @@
+"""Codes become sentences, and data stays data."""
+
+import ast
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.replies.sentences import ENTRIES, NOTICES, PROBLEMS, RESULTS, advice, sentence
+from dispatcher.replies.visible import visible
+from dispatcher.settings import PROJECT
+
+
+def literals(*folders: str) -> set[str]:
+    """Every string that stands in the sources, f-strings aside."""
+    found = set()
+    for folder in folders:
+        for path in (PROJECT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_bytes())):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    found.add(node.value)
+    return found
+
+
+def test_every_code_of_the_sources_has_a_sentence():
+    """A parser's, runner's or worker's code without a row in the table is named here."""
+    codes = {
+        text
+        for text in literals("dispatcher/commands", "dispatcher/runs", "dispatcher/jobs")
+        if re.fullmatch(r"(subject|command|field|address|server|host|ansible|run)\.[a-z_]+", text)
+    }
+    assert {"address.invalid", "host.unreachable", "run.crashed"} <= codes
+    assert set() == codes - set(ENTRIES) - {"ansible.cfg"}
+
+
+def test_every_code_of_the_role_has_a_sentence():
+    """What the role's documentation lists is what the table has."""
+    readme = (PROJECT / "roles/fail2ban_access/README.md").read_text()
+    codes = set(re.findall(r"^\| `(fail2ban\.[a-z_]+)` \|", readme, re.MULTILINE))
+    assert len(codes) > 20
+    assert set() == codes - set(RESULTS | NOTICES)
+
+
+@pytest.mark.parametrize("language", ["pt_BR", "en"])
+@pytest.mark.parametrize("code", sorted(ENTRIES))
+def test_a_sentence_is_one_also_without_data(code, language):
+    """It starts with a capital letter or a value, ends as sentences end, and shows no placeholder."""
+    for text in (sentence(code, {}, language), sentence(code, {}, language, check=True)):
+        assert text == text.strip()
+        assert not re.search(r"[{}%]", text)
+        assert re.search(r"[.)]$", text)
+        assert text[0].isupper() or text[0] == "(" or text.startswith("fail2ban")
+
+
+@pytest.mark.parametrize("code", sorted(PROBLEMS))
+def test_a_problem_says_what_was_expected(code):
+    """Whoever made a mistake reads what would be right, not only what is wrong."""
+    assert re.search(r"Esperado:|são:|depois do sinal =", sentence(code, {}, "pt_BR"))
+
+
+@pytest.mark.parametrize("code", [code for code in RESULTS if not RESULTS[code].headline])
+def test_a_failure_has_an_advice(code):
+    """Every failure tells what to do, but for the one that no mail can cause."""
+    assert advice(code, "en") or code == "fail2ban.invalid_address"
+
+
+def test_lists_are_written_as_people_write_them():
+    """Jails are joined with commas and an "e"."""
+    said = sentence("fail2ban.unbanned", {"jails": ["asterisk", "recidive", "sshd"]}, "pt_BR")
+    assert (
+        "Estava bloqueado em asterisk, recidive e sshd; foi desbloqueado e está na lista permanente." == said
+    )
+
+
+def test_a_preview_says_what_would_happen():
+    """Nothing that was not done is said to be done."""
+    said = sentence("fail2ban.unbanned", {"jails": ["sshd"]}, "pt_BR", check=True)
+    assert "Está bloqueado em sshd; seria desbloqueado e posto na lista permanente." == said
+
+
+def test_a_look_alike_is_told_by_its_number():
+    """A Cyrillic letter looks like a Latin one; its number does not."""
+    assert "(U+0421)" in sentence("subject.not_ascii", {"character": "С"}, "pt_BR")
+
+
+def test_an_unknown_code_is_shown_as_it_is():
+    """A newer role's code is no crash and no empty mail."""
+    assert "O servidor respondeu com o código fail2ban.new_thing." == sentence(
+        "fail2ban.new_thing", {}, "pt_BR"
+    )
+
+
+@given(st.text(), st.sampled_from(sorted(ENTRIES)), st.sampled_from(["pt_BR", "en"]))
+def test_data_is_never_a_template(value, code, language):
+    """Whatever a value looks like, the sentence around it stays, and the value is in it as text."""
+    names = (
+        "jails",
+        "error",
+        "task",
+        "msg",
+        "rule",
+        "network",
+        "jail",
+        "known",
+        "character",
+        "text",
+        "address",
+    )
+    said = sentence(code, dict.fromkeys(names, value), language)
+    plain = sentence(code, dict.fromkeys(names, "\u2603"), language)
+    if visible(value):
+        expected = plain.replace("U+2603", f"U+{ord(visible(value)[0]):04X}")
+        assert expected.replace("\u2603", visible(value)) == said
+
+
+@pytest.mark.parametrize("value", ["{0.__class__}", "{jails}", "%(x)s", "{{ 7*7 }}", "{", "}"])
+def test_format_strings_in_data_are_shown(value):
+    """Nothing is evaluated, and nothing breaks."""
+    assert f"O fail2ban deu um erro: {value}" == sentence("fail2ban.error", {"error": value}, "pt_BR")
+
+
+@given(st.text(max_size=2000))
+def test_what_is_shown_can_be_seen(text):
+    """No control, format or surrogate character, no new line, at most the limit; twice is as once."""
+    shown = visible(text, 100)
+    assert len(shown) <= 100
+    assert not any(
+        unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") for character in shown
+    )
+    assert shown == visible(shown, 100)
+    shown.encode()
+
+
+def test_a_tower_of_accents_is_cut_down():
+    """Combining characters cannot cover the lines above; Vietnamese keeps both of its marks."""
+    assert "Z\u0301\u0301" == visible("Z" + "\u0301" * 200)
+    assert "e\u0302\u0301" == visible("e\u0302\u0301")
