@@ -770,7 +770,7 @@ def firewall(address, seconds):
     Asks the kernel through nft, iptables and ipset, whichever exist, and not fail2ban's own word.
     """
     address = parse_address(address)
-    rules, problems = [], []
+    rules, found, twice, problems = [], [], [], []
     family = "iptables" if address[0] == 32 else "ip6tables"
     saves = {}  # one program can have several names; the old and the new iptables hold different rules
     for kind in ("", "-legacy", "-nft"):
@@ -790,13 +790,14 @@ def firewall(address, seconds):
             chains, roots = parse_nft(json.loads(listing(which("nft"), "-j", "list", "ruleset") or "{}"), address)
             for root in roots:
                 mirrored = saves and root[0] in ("ip", "ip6") and root[2].isupper()  # iptables-nft's own
-                rules += [] if mirrored else blocking(chains, root)
+                (twice if mirrored else rules).extend(blocking(chains, root))
         for save in saves.values():
             text = listing(save) or ""
             sets = parse_ipset(listing(which("ipset"), "save") or "") if "--match-set" in text else {}
             chains, roots = parse_iptables(text, sets, address, family)
             for root in roots:
-                rules += blocking(chains, root)
+                found += blocking(chains, root)
+        rules += found or twice
     except Exception as error:  # a rule of a form unknown here must not keep anybody from being unbanned
         problems.append("%s: %s" % (type(error).__name__, error))
     if not which("nft") and not saves:
