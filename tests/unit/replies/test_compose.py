@@ -1,0 +1,296 @@
+"""The mails as mail programs read them."""
+
+import csv
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from dispatcher.commands.parser import parse
+from dispatcher.replies.compose import MAX_HTML, Composer
+from dispatcher.runs.report import Notice, Report
+from dispatcher.settings import Branding
+from tests.unit.replies.samples import (
+    SAMPLES,
+    SETTINGS,
+    UNBANNED,
+    UNREACHABLE,
+    host,
+    job,
+    message,
+    page,
+    read,
+    rejected,
+    result,
+    same,
+)
+
+EVERY = pytest.mark.parametrize("name", sorted(SAMPLES))
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the text outside of style and script."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag in ("style", "title"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        if self._open and self._open[-1] == tag:
+            self._open.pop()
+
+    def handle_data(self, data):
+        if not self._open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.words).split())
+
+
+def text(reply) -> str:
+    return read(reply).get_body(("plain",)).get_content().replace("\r\n", "\n")
+
+
+def done(*hosts, status="successful", **options) -> Report:
+    return Report(status=status, hosts=hosts, **options)
+
+
+@EVERY
+def test_a_reply_is_a_proper_automatic_answer(name):
+    """Threaded, marked as automatic, text first, then HTML with its picture; lines as SMTP allows them."""
+    reply = SAMPLES[name]()
+    mail = read(reply)
+    assert "auto-replied" == mail["Auto-Submitted"]
+    assert "All" == mail["X-Auto-Response-Suppress"]
+    assert reply.message_id == mail["Message-ID"]
+    assert mail["References"].split()[-1] == mail["In-Reply-To"]
+    assert "ATHome VoIP Monitor <athome@example.com>" == mail["From"]
+    assert reply.recipient == "ana@example.com" == mail["To"]
+    kinds = [part.get_content_type() for part in mail.walk() if not part.is_multipart()]
+    assert ["text/plain", "text/html", "image/png"] == kinds[:3]
+    assert max(map(len, reply.mime.split(b"\r\n"))) < 998
+    assert not any(part.defects for part in mail.walk())
+
+
+@EVERY
+def test_the_html_is_small_whole_and_accessible(name):
+    """Under Gmail's limit; a language; every table says whether it is one; nothing comes from elsewhere."""
+    html = read(SAMPLES[name]()).get_body(("html",)).get_content()
+    page = Page(html)
+    assert len(html.encode()) <= MAX_HTML
+    assert dict(page.tags)["html"]["lang"] == ("en" if name == "done-en" else "pt-BR")
+    tables = [attributes for tag, attributes in page.tags if tag == "table"]
+    assert all(one.get("role") == "presentation" or one.get("class") == "grid" for one in tables)
+    assert all(attributes.get("scope") == "row" for tag, attributes in page.tags if tag == "th")
+    assert all("alt" in attributes for tag, attributes in page.tags if tag == "img")
+    assert not any(tag in ("script", "link", "iframe", "form", "object") for tag, _attributes in page.tags)
+    links = [a.get("href") or a.get("src") for tag, a in page.tags if a.get("href") or a.get("src")]
+    assert all(link.startswith(("mailto:athome@example.com?subject=", "cid:logo")) for link in links)
+    assert "prefers-color-scheme: dark" in html
+
+
+@pytest.mark.parametrize("name", ["done", "done-en", "same", "partial", "preview", "crashed"])
+def test_text_and_html_say_the_same(name):
+    """Whoever reads plain text misses no server, no word and no command."""
+    reply = SAMPLES[name]()
+    shown = Page(page(reply)).text
+    for line in text(reply).partition("\n\n")[2].splitlines():
+        for words in re.split(r": |^  \(|\)$", line):
+            heading = words.isupper() and words.capitalize() in shown
+            place_of_token = "TOKEN)" in words or "your token" in words
+            assert heading or place_of_token or " ".join(words.strip(" -").split()) in shown, line
+
+
+@EVERY
+def test_a_command_is_never_shown_as_done_by_a_placeholder(name):
+    """No template sign, no Python value and no None is left in what people read."""
+    reply = SAMPLES[name]()
+    if name != "hostile":
+        for shown in (text(reply), Page(page(reply)).text, read(reply)["Subject"]):
+            assert not re.search(r"\{\{|\}\}|%\(|\bNone\b|Undefined|\[\]", shown)
+
+
+def test_the_same_cause_gives_the_same_message_id():
+    """Composed again after a crash, it is the same mail; of another mail, kind or sender it is another."""
+    report = done(UNBANNED)
+    first = result(report).message_id
+    assert first == result(report).message_id
+    other = job()
+    composer = Composer(SETTINGS)
+    others = {
+        first,
+        composer.result(replace(other, order=replace(other.order, message_id="<x@y>")), report).message_id,
+        composer.result(
+            replace(other, order=replace(other.order, sender="z@example.com")), report
+        ).message_id,
+        composer.invalid_token("ana@example.com", "pt_BR", message()).message_id,
+        rejected("CHECKIP=x").message_id,
+    }
+    assert 5 == len(others)
+
+
+def test_long_threads_keep_their_message_ids():
+    """References of a long thread stay whole and readable: one on each line, none of them encoded."""
+    ids = [f"<{'a' * 180}{number}=?utf-8?q?x?=@mail.example.com>" for number in range(20)]
+    order = replace(job().order, references=" ".join(ids), message_id=ids[0])
+    reply = Composer(SETTINGS).result(replace(job(), order=order), done(UNBANNED))
+    header = reply.mime.partition(b"\r\n\r\n")[0].decode()
+    assert "References: " + "\r\n ".join([*ids, ids[0]]) + "\r\n" in header
+    assert f"In-Reply-To: {ids[0]}\r\n" in header
+
+
+@pytest.mark.parametrize(
+    ("report", "subject"),
+    [
+        (done(UNBANNED, *same("gv2p", "gv3p", "voip1")), "Re: CHECKIP=203.0.113.7 — desbloqueado em gv1p"),
+        (done(*same("gv1p", "gv2p")), "Re: CHECKIP=203.0.113.7 — nada a fazer, está liberado"),
+        (
+            done(UNBANNED, UNREACHABLE, status="partial"),
+            "Re: CHECKIP=203.0.113.7 — desbloqueado em gv1p; sem resposta de voip1",
+        ),
+        (
+            done(*same("gv1p"), host("gv2p", "failed", "fail2ban.down"), status="partial"),
+            "Re: CHECKIP=203.0.113.7 — falhou em gv2p",
+        ),
+        (
+            done(UNBANNED, check=True),
+            "Re: CHECKIP=203.0.113.7 SIMULAR — seria desbloqueado em gv1p",
+        ),
+        (
+            done(*(host(f"server-with-a-name-{n}", "changed", "fail2ban.unbanned") for n in range(4))),
+            "Re: CHECKIP=203.0.113.7 — desbloqueado em 4 servidores",
+        ),
+        (
+            done(problem=Notice(code="run.no_hosts"), status="failed"),
+            "Re: CHECKIP=203.0.113.7 — nada foi feito",
+        ),
+        (done(host("gv1p", "changed", "other.done")), "Re: CHECKIP=203.0.113.7 — mudou em gv1p"),
+    ],
+)  # fmt: skip
+def test_the_subject_line_tells_the_result(report, subject):
+    """In the list of mails, unopened, one reads what happened where."""
+    assert subject == read(result(report))["Subject"]
+
+
+def test_the_whole_story_in_plain_text():
+    """What was asked, what happened on each server, what to do next: in this order, in good Portuguese."""
+    report = done(UNBANNED, UNREACHABLE, *same("gv2p"), status="partial", seconds=12.34)
+    assert (
+        "Feito em parte — desbloqueado em gv1p; sem resposta de voip1.\n"
+        "Você pediu: CHECKIP=203.0.113.7\n"
+        "\n"
+        "SERVIDORES\n"
+        "\n"
+        "voip1: inacessível\n"
+        "  Não respondeu por SSH; o comando não foi concluído neste servidor.\n"
+        "  (Failed to connect to the host via ssh: connect to host 192.0.2.21 port 22: Connection timed "
+        "out)\n"
+        "\n"
+        "gv1p: mudou\n"
+        "  Estava bloqueado em sshd; foi desbloqueado e está na lista permanente.\n"
+        "\n"
+        "gv2p: já estava\n"
+        "  Liberado e na lista permanente; nada a fazer.\n"
+        "\n"
+        "O QUE FAZER AGORA\n"
+        "\n"
+        "voip1: Confira se está ligado e na rede. Depois envie o mesmo comando: o que já foi feito não se "
+        "repete.\n"
+        "\n"
+        "Para tentar de novo, envie (com o seu token no lugar de TOKEN):\n"
+        "\n"
+        "  [TOKEN] CHECKIP=203.0.113.7\n"
+        "\n"
+        "Job 42, pedido em 23/11/2026 11:05, executado em 12,3 s.\n"
+        "-- \n"
+        "Resposta automática de ATHome VoIP Monitor.\n"
+        "Suporte: ramal 2000\n"
+    ) == text(result(report))
+
+
+def test_a_preview_says_so_first_and_shows_the_lines():
+    """Nobody mistakes a preview for the deed; servers that would change alike share one difference."""
+    shown = text(SAMPLES["preview"]())
+    assert shown.startswith("Simulação: nada foi alterado — seria desbloqueado em gv1p.")
+    assert 3 == shown.count(": mudaria")
+    assert "mudou" not in shown
+    assert "\n  +   203.0.113.7\n" in shown
+    assert "\ngv2p e gv3p\n" in shown
+    assert "\n  [TOKEN] CHECKIP=203.0.113.7\n" in shown
+
+
+@pytest.mark.parametrize(
+    "subject", ["CHECKIP=3.3.3", "CHEKIP=3.3.3.3", "", "СHECKIP=3.3.3.3", "X{{ 1 }}", "A B"]
+)
+@pytest.mark.parametrize("language", ["pt_BR", "en"])
+def test_a_rejection_shows_a_subject_that_is_accepted(subject, language):
+    """What is shown to be copied is valid, with the token put in."""
+    shown = text(rejected(subject, language))
+    corrected = re.search(r"^  \[TOKEN\] (.+)$", shown, re.MULTILINE).group(1)
+    assert parse(corrected)
+
+
+def test_an_invalid_token_tells_nothing_about_why():
+    """A guesser learns nothing from the answer: it does not depend on what was written."""
+    composer = Composer(SETTINGS)
+    mails = [
+        read(composer.invalid_token("ana@example.com", "pt_BR", message(subject)))
+        for subject in ("[········] CHECKIP=3.3.3.3", "X", "")
+    ]
+    assert {"Erro - Token Inválido"} == {mail["Subject"] for mail in mails}
+    assert 1 == len({mail.get_body(("plain",)).get_content() for mail in mails})
+
+
+def test_hostile_text_is_shown_and_does_nothing():
+    """Markup, direction changes, control characters and templates from a server are words in the mail."""
+    html = page(SAMPLES["hostile"]())
+    shown = Page(html)
+    assert not any(tag in ("script", "b") and attributes for tag, attributes in shown.tags)
+    assert "<script>alert(1)</script>" in shown.text
+    assert "{{ 7 * 7 }}" in shown.text
+    for face in (html, text(SAMPLES["hostile"]()), read(SAMPLES["hostile"]())["Subject"]):
+        assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b-\u200f\x00-\x08\x1b\ufeff]", face)
+
+
+def test_what_does_not_fit_is_in_the_attached_table():
+    """400 servers with long errors: the mail stays small, names how many are left out, and has them all."""
+    mail = read(SAMPLES["large"]())
+    attached = next(part for part in mail.iter_attachments() if part.get_content_type() == "text/csv")
+    rows = list(csv.reader(io.StringIO(attached.get_payload(decode=True).decode("utf-8-sig")), delimiter=";"))
+    assert 401 == len(rows)
+    assert ["Servidor", "Resultado", "O que aconteceu", "Avisos"] == rows[0]
+    shown = mail.get_body(("plain",)).get_content()
+    left_out = int(re.search(r"Mais (\d+) servidores: veja a tabela anexa", shown).group(1))
+    assert 400 == left_out + shown.count(": falhou\r\n")
+
+
+def test_the_table_calculates_nothing():
+    """A spreadsheet that opens it shows a server's words instead of running them as a formula."""
+    hosts = (host(f"=cmd|' /C calc'!A{number}", "ok", "fail2ban.not_banned") for number in range(60))
+    mail = read(result(done(*hosts)))
+    attached = next(part for part in mail.iter_attachments() if part.get_content_type() == "text/csv")
+    cells = attached.get_payload(decode=True).decode("utf-8-sig").splitlines()[1:]
+    assert all(cell.startswith("'=cmd") for cell in cells)
+
+
+def test_the_branding_is_the_settings():
+    """Name, colour, picture and footer are the operator's; they cannot break the mail's header."""
+    branding = Branding(name='Árvore "VoIP", Ltda.', color="#123456", footer="Ramal <9>")
+    settings = SETTINGS.model_copy(update={"branding": branding})
+    mail = read(Composer(settings).result(job(), done(UNBANNED)))
+    html = mail.get_body(("html",)).get_content()
+    assert 'Árvore "VoIP", Ltda.' == mail["From"].addresses[0].display_name
+    assert "athome@example.com" == mail["From"].addresses[0].addr_spec
+    assert "#123456" in html
+    assert "Ramal &lt;9&gt;" in html
