@@ -53,9 +53,8 @@ class Reader(imaplib.IMAP4):
 
     def readline(self) -> bytes:
         """Return a line with its end, without one at the connection's end."""
-        if (
-            self._unread and self._source is not self.sock
-        ):  # put in ahead of TLS, by whoever stands in between
+        if self._unread and self._source is not self.sock:
+            # Put in ahead of TLS, by whoever stands in between.
             raise self.abort("the server sent something before the encryption began")
         while b"\n" not in self._unread and self._receive():
             if len(self._unread) > _MAX_LINE:

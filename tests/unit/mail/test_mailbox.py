@@ -4,6 +4,7 @@ IDLE lasts two minutes: a mail that is handled within a test's patience was noti
 """
 
 import logging
+import select
 import threading
 import time
 
@@ -228,20 +229,40 @@ def test_no_arrival_is_missed(serve, pem, session):
     assert server.connections == 1
 
 
+def test_half_a_line_does_not_hold_up_the_end(serve, pem):
+    """While the server is in the middle of a line, `stop` still ends the reader, and not as a failure."""
+
+    class HalfLine(Session):
+        def idle(self, _tag, _arguments):
+            self.say("+ idling")
+            time.sleep(0.2)
+            self.say(b"* 1 EX")
+            self.server.halved = True
+            assert self.hear() == "DONE"
+            self.say(b"ISTS\r\n")
+
+    server = serve(HalfLine)
+    with Reading(imap(server, pem)) as reading:
+        wait_for(lambda: getattr(server, "halved", False))
+        time.sleep(0.2)
+    assert ["connecting", "listening"] == reading.states
+    assert server.commands[-1] == "LOGOUT"
+
+
 def test_still_here_is_no_news(serve, pem):
     """A server that says OK now and then during IDLE is not searched for it."""
 
     class StillHere(Session):
         def idle(self, _tag, _arguments):
             self.say("+ idling", "* OK Still here", "* OK Still here")
-            time.sleep(0.3)
-            self.server.idled = True
+            self.server.interrupted.append(bool(select.select([self.connection], [], [], 0.5)[0]))
             self.until_done()
 
     server = serve(StillHere)
+    server.interrupted = []
     with Reading(imap(server, pem)):
-        wait_for(lambda: getattr(server, "idled", False))
-        assert server.commands.count("IDLE") == 1
+        wait_for(lambda: server.interrupted)
+        assert [False] == server.interrupted
         server.deliver()
         wait_for(lambda: processed(server) == [1])
 
