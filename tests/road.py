@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -114,7 +115,11 @@ class Dispatcher:
 
     def jobs(self) -> list[dict]:
         """Return the jobs, newest first."""
-        return json.loads(self.athome("jobs", "list", "--json").stdout)
+        return self.athome_json("jobs", "list")
+
+    def athome_json(self, *arguments: str) -> Any:
+        """Run one `athome … --json` and return what it says."""
+        return json.loads(self.athome(*arguments, "--json").stdout)
 
     def newest(self) -> dict:
         """Return the newest job."""

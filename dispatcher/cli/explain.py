@@ -32,13 +32,12 @@ def explain(settings_path: Path, subject: str, *, as_json: bool) -> None:
     Termina com 0 se o comando é válido e com 2 se não é.
     """
     settings = load(settings_path)
-    inventory = InventorySource(settings.inventory).read()
     try:
         request = parse(_TOKEN.sub("", subject, count=1))
     except InvalidCommand as error:
         problems(error, as_json=as_json)
         sys.exit(2)
-    plan = _plan(request, inventory)
+    plan = _plan(request, InventorySource(settings.inventory).read())
     if as_json:
         click.echo(json.dumps({"valid": True, **plan}, ensure_ascii=False, indent=2))
         return

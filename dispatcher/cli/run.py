@@ -42,12 +42,12 @@ def run(settings_path: Path, subject: str, *, check: bool, as_json: bool) -> Non
     esgotado) ou 6 (cancelado com Ctrl-C).
     """
     settings = load(settings_path)
-    inventory = InventorySource(settings.inventory).read()
     try:
         request = parse(subject)
     except InvalidCommand as error:
         problems(error, as_json=as_json)
         sys.exit(2)
+    inventory = InventorySource(settings.inventory).read()
     store = Store(connect(settings.database_url))
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     job = _run(settings, store, _order(request, inventory, check=check), console)

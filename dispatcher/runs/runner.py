@@ -70,9 +70,11 @@ class Runner:
 
     def _prepare(self, ident: str, extravars: Mapping[str, Any]) -> Path:
         """Make a fresh folder: what an earlier run left in it would become part of this one."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = self._folder / ident
         shutil.rmtree(folder, ignore_errors=True)
-        (folder / "env").mkdir(mode=0o700, parents=True)
+        folder.mkdir(mode=0o700)
+        (folder / "env").mkdir(mode=0o700)
         file = os.open(folder / "env" / "extravars", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(file, "w", encoding="utf-8") as stream:
             json.dump(_unsafe(extravars), stream)

@@ -1,6 +1,7 @@
 """The main road: a real mail in, real servers changed, a real answer out."""
 
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -8,7 +9,6 @@ import time
 import pytest
 
 from tests.fleet import CHECKIP_SERVERS, banned, forget, in_kernel, on, reaches
-from tests.road import Mailbox, make
 
 ATTACKER = "203.0.113.7"
 GV2P = "192.0.2.12"
@@ -138,23 +138,17 @@ def test_fail2ban_that_is_down_is_its_servers_own_failure(dispatcher):
     assert {"changed"} == {hosts[name]["outcome"] for name in ("gv2p", "gv3p", "voip1")}
 
 
-@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
-def test_a_dispatcher_that_ends_in_the_middle_answers_once(lab, tmp_path, number):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_dispatcher_that_ends_in_the_middle_answers_once(dispatcher, operator, number):
     """Killed or stopped while a playbook runs: after the next start there is one result, and one answer."""
-    import signal  # noqa: PLC0415
-
-    made = make(lab, tmp_path)
-    made.start()
-    message_id = made.write(f"[{made.token}] CHECKIP=203.0.113.8")
+    message_id = dispatcher.write(f"[{dispatcher.token}] CHECKIP=203.0.113.8")
     deadline = time.monotonic() + 30
-    while not (jobs := made.jobs()) or jobs[0]["state"] != "running":
+    while (job := dispatcher.newest())["state"] != "running":
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    made.stop(getattr(signal, number))
-    made.start()
-    operator = Mailbox(lab, "operador@lab.example")
+    dispatcher.stop(number)
+    dispatcher.start()
     operator.answer(message_id)
     time.sleep(3)
     assert 1 == len(operator.answers(message_id))
-    assert ["successful"] == [job["state"] for job in made.jobs()]
-    assert 0 == made.stop()
+    assert "successful" == dispatcher.athome_json("jobs", "show", str(job["id"]))["state"]
