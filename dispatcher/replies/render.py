@@ -67,7 +67,8 @@ class Renderer:
         zone = self._settings.zone
         environment.filters |= {
             "moment": lambda at: _moment(at.astimezone(zone), language),
-            "seconds": lambda count: format_decimal(round(count, 1), locale=locale(language)),
+            # a no-break space, so that no line starts with the unit
+            "seconds": lambda count: f"{format_decimal(round(count, 1), locale=locale(language))}\u00a0s",
             "breakable": breakable,
             "initial": lambda text: text[:1].upper() + text[1:],
             "mailto": mailto,

@@ -212,7 +212,7 @@ def test_the_whole_story_in_plain_text():
         "\n"
         "  [TOKEN] CHECKIP=203.0.113.7\n"
         "\n"
-        "Job 42, pedido em 23/11/2026 11:05, executado em 12,3 s.\n"
+        "Job 42, pedido em 23/11/2026 11:05, executado em 12,3\u00a0s.\n"
         "-- \n"
         "Resposta automática de ATHome VoIP Monitor.\n"
         "Suporte: ramal 2000\n"
