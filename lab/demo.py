@@ -17,6 +17,7 @@ import time
 from email.message import EmailMessage
 from pathlib import Path
 
+from lab.attack import attack, reaches
 from lab.send import send
 from lab.state import INSIDE
 
@@ -33,8 +34,8 @@ def main() -> int:
     """Play the demonstration; returns 0 when the answer came and the address is in again."""
     _step(f"{ADDRESS} guesses passwords on gv2p, as an attacker would or a phone with a wrong one")
     _forget()
-    _attack()
-    _step(f"gv2p has banned it: {ADDRESS} reaches SSH on gv2p: {_yes(_reaches())}")
+    attack(ADDRESS, SERVER)
+    _step(f"gv2p has banned it: {ADDRESS} reaches SSH on gv2p: {_yes(reaches(ADDRESS, SERVER))}")
     token = _staff()
     service = _serve()
     try:
@@ -51,10 +52,10 @@ def main() -> int:
     OUTPUT.mkdir(parents=True, exist_ok=True)
     (OUTPUT / "reply.eml").write_bytes(answer.as_bytes())
     (OUTPUT / "reply.html").write_text(_part(answer, "html"), encoding="utf-8")
-    _step(f"{ADDRESS} reaches SSH on gv2p: {_yes(_reaches())}")
+    _step(f"{ADDRESS} reaches SSH on gv2p: {_yes(reaches(ADDRESS, SERVER))}")
     _step(f"the answer as the phone shows it: {OUTPUT.relative_to(PROJECT)}/reply.html (and reply.eml)")
     _step("look around: python3 -m lab exec -- bash;  end it: make lab-down")
-    return 0 if _reaches() else 1
+    return 0 if reaches(ADDRESS, SERVER) else 1
 
 
 def _step(words: str) -> None:
@@ -70,25 +71,6 @@ def _forget() -> None:
     variables = ["-e", f"checkip_address={ADDRESS}", "-e", "checkip_state=absent"]
     command = [str(PLAYBOOK), "-i", "inventory/lab", "playbooks/checkip.yml", *variables]
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
-
-
-def _attack() -> None:
-    ssh = ["ssh", "-b", ADDRESS, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"]
-    ssh += ["-o", "UserKnownHostsFile=/dev/null", f"guess@{SERVER}", "true"]
-    for _ in range(60):
-        if not _reaches():
-            return
-        subprocess.run(
-            ["ip", "netns", "exec", "attacker", *ssh], capture_output=True, check=False, timeout=30
-        )
-        time.sleep(0.2)
-    raise SystemExit("gv2p did not ban the attacker: python3 -m lab sh gv2p -- fail2ban-client status sshd")
-
-
-def _reaches() -> bool:
-    program = f"import socket; socket.create_connection(('{SERVER}', 22), 2, ('{ADDRESS}', 0)).recv(1)"
-    attempt = ["ip", "netns", "exec", "attacker", sys.executable, "-c", program]
-    return subprocess.run(attempt, capture_output=True, check=False).returncode == 0
 
 
 def _athome(*arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""The lab's servers as an operator reaches them: by SSH and by Ansible alone, and as an attacker does."""
+"""The lab's servers as an operator reaches them: by SSH, and by Ansible alone."""
 
 from __future__ import annotations
 
@@ -43,10 +43,3 @@ def banned(host: str, address: str) -> bool:
 def in_kernel(host: str, address: str) -> bool:
     """Whether the server's firewall has the address in any set of fail2ban."""
     return address in on(host, "nft", "list", "ruleset")
-
-
-def reaches(source: str, server: str) -> bool:
-    """Whether a connection from this address of the attacker is answered by the server."""
-    program = "import socket, sys; a = sys.argv; socket.create_connection((a[1], 22), 2, (a[2], 0)).recv(1)"
-    attempt = ["ip", "netns", "exec", "attacker", sys.executable, "-c", program, server, source]
-    return subprocess.run(attempt, capture_output=True, check=False).returncode == 0

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from tests.fleet import CHECKIP_SERVERS, banned, forget, in_kernel, on, reaches
+from lab.attack import attack, reaches
+from tests.fleet import CHECKIP_SERVERS, banned, forget, in_kernel, on
 
 ATTACKER = "203.0.113.7"
 GV2P = "192.0.2.12"
@@ -18,21 +19,6 @@ def text(mail) -> str:
     return mail.get_body(("plain",)).get_content()
 
 
-def attack(server: str, source: str) -> None:
-    """Fail to log in from the attacker's address until the server shuts it out, as the sshd jail decides."""
-    deadline = time.monotonic() + 60
-    while reaches(source, server):
-        assert time.monotonic() < deadline, f"{server} never banned {source}"
-        guess = [
-            "ssh", "-b", source, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
-            "-o", "UserKnownHostsFile=/dev/null", f"nobody-{time.time_ns()}@{server}", "true",
-        ]  # fmt: skip
-        subprocess.run(
-            ["ip", "netns", "exec", "attacker", *guess], capture_output=True, check=False, timeout=30
-        )
-        time.sleep(0.3)
-
-
 def test_a_banned_attacker_gets_in_again_and_stays_in(dispatcher):
     """One mail unbans on the one server that had the ban, whitelists on all four, and it lasts.
 
@@ -40,7 +26,7 @@ def test_a_banned_attacker_gets_in_again_and_stays_in(dispatcher):
     answer the same address reaches the server, and still does after a reload and a restart of fail2ban.
     """
     forget(ATTACKER)
-    attack(GV2P, ATTACKER)
+    attack(ATTACKER, GV2P)
     assert banned("gv2p", ATTACKER)
     assert in_kernel("gv2p", ATTACKER)
 
