@@ -52,7 +52,7 @@ class Service:
             mail, Senders(self._engine), Tokens(self._engine, tokens.pepper()), self._store.seen
         )
         self._intake = Intake(self._store, admission, composer, self._inventory, self._taken)
-        self._mailbox = Mailbox(imap)
+        self._mailbox = Mailbox(imap, max_bytes=mail.max_bytes)
         self._outbox = Outbox(self._engine, smtp)
 
     def run(self, stop: Event) -> None:

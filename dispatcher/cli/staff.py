@@ -40,9 +40,18 @@ def list_senders(settings_path: Path) -> None:
         click.echo(f"{sender.address}  {sender.role}  {sender.language}")
 
 
+@senders.command("remove")
+@click.argument("address", metavar="ENDEREÇO")
+@click.pass_obj
+def remove_sender(settings_path: Path, address: str) -> None:
+    """Desautoriza um ENDEREÇO e apaga seus tokens; vale na hora."""
+    Senders(connect(load(settings_path).database_url)).remove(address)
+    click.echo(language().gettext("{0} não está mais autorizado.").format(address))
+
+
 @click.group()
 def tokens() -> None:
-    """Emite os tokens que abrem o assunto dos e-mails."""
+    """Emite e desliga os tokens que abrem o assunto dos e-mails."""
 
 
 @tokens.command("issue")
@@ -51,11 +60,34 @@ def tokens() -> None:
 @click.pass_obj
 def issue_token(settings_path: Path, address: str, description: str) -> None:
     """Emite um token para um ENDEREÇO autorizado. Ele é mostrado agora e nunca mais."""
+    token = _tokens(settings_path).issue(address, description)
+    click.echo(language().gettext("Token emitido; guarde-o agora, ele não é mostrado de novo:"), err=True)
+    click.echo(token)
+
+
+@tokens.command("list")
+@click.argument("address", metavar="ENDEREÇO")
+@click.pass_obj
+def list_tokens(settings_path: Path, address: str) -> None:
+    """Lista os tokens de um ENDEREÇO: número, situação e descrição."""
+    _ = language().gettext
+    for token in _tokens(settings_path).all(address):
+        click.echo(f"{token.id}  {_('vale') if token.enabled else _('desligado')}  {token.description}")
+
+
+@tokens.command("disable")
+@click.argument("token_id", metavar="NÚMERO", type=int)
+@click.pass_obj
+def disable_token(settings_path: Path, token_id: int) -> None:
+    """Desliga o token de um NÚMERO (veja: athome tokens list); vale na hora."""
+    _tokens(settings_path).enable(token_id, enabled=False)
+    click.echo(language().gettext("Token {0} desligado.").format(token_id))
+
+
+def _tokens(settings_path: Path) -> Tokens:
     settings = load(settings_path)
     if settings.tokens is None:
         raise SettingsError(
             "A configuração não tem a seção tokens.", "Compare com docs/settings.example.yml."
         )
-    token = Tokens(connect(settings.database_url), settings.tokens.pepper()).issue(address, description)
-    click.echo(language().gettext("Token emitido; guarde-o agora, ele não é mostrado de novo:"), err=True)
-    click.echo(token)
+    return Tokens(connect(settings.database_url), settings.tokens.pepper())

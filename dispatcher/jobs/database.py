@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from dispatcher.errors import StoreError
 from dispatcher.jobs import schema
@@ -34,6 +36,21 @@ def connect(url: str) -> Engine:
             "Confira o disco e as permissões; uma cópia de segurança pode ser posta no lugar do arquivo.",
         ) from None
     return engine
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """One transaction. A database that does not answer is a StoreError: what needs it has to wait."""
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except IntegrityError:  # an answer, not a failure
+        raise
+    except DatabaseError as error:
+        raise StoreError(
+            f"O banco de dados não respondeu como devia: {error.orig}.",
+            "Confira espaço em disco e permissões; o que estava em andamento não se perdeu.",
+        ) from error
 
 
 def _private_file(path: Path) -> None:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, delete, exists, insert, select, update
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 
 from dispatcher.errors import StoreError
+from dispatcher.jobs.database import transaction
 from dispatcher.jobs.job import Job, Order, Owner, State
 from dispatcher.jobs.queries import UNFINISHED, as_job, has_elder, has_locked_server
 from dispatcher.jobs.schema import job_servers, jobs, locks, messages, outbox
@@ -54,7 +53,7 @@ class Store:
         Returns the new job's id. A delivery that was taken before has no further effect, and a second mail of
         the same sender and Message-ID gets no second job.
         """
-        with self._transaction() as connection:
+        with transaction(self.engine) as connection:
             row = {field: getattr(delivery, field) for field in Delivery.__dataclass_fields__}
             if order is not None and self._seen(connection, order):
                 order, row = (
@@ -75,13 +74,13 @@ class Store:
 
     def seen(self, sender: str, message_id: str) -> bool:
         """Whether this sender's mail has been made a job already."""
-        with self._transaction() as connection:
+        with transaction(self.engine) as connection:
             return self._job_of_mail(connection, sender, message_id)
 
     def submit(self, order: Order) -> Job:
         """Queue a command from the shell. The job is this process's own; ``renew`` keeps it."""
         claim = secrets.token_hex(16)
-        with self._transaction() as connection:
+        with transaction(self.engine) as connection:
             job_id = self._insert(connection, order, Owner.SHELL, claim=claim)
         return self.job(job_id)
 
@@ -90,7 +89,7 @@ class Store:
 
         The locks' primary key makes sure that no server is given to two jobs.
         """
-        with self._transaction() as connection:
+        with transaction(self.engine) as connection:
             self._give_up_lost_shells(connection)
             mine = jobs.c.owner == Owner.SERVE.value if own is None else jobs.c.id == own.id
             found = connection.execute(
@@ -118,7 +117,7 @@ class Store:
 
     def renew(self, job: Job) -> bool:
         """Say that the shell which owns the job is alive. False: the job has been given up or canceled."""
-        with self._transaction() as connection:
+        with transaction(self.engine) as connection:
             renewed = connection.execute(
                 update(jobs)
                 .where(jobs.c.id == job.id, jobs.c.claim == job.claim, jobs.c.state.in_(UNFINISHED))
@@ -128,7 +127,7 @@ class Store:
 
     def finish(self, job: Job, report: Report, reply: Reply | None) -> bool:
         """Write result, reply and the release of the servers as one. False: the job is no longer ours."""
-        with self._transaction() as connection:
+        with transaction(self.engine) as connection:
             written = connection.execute(
                 update(jobs)
                 .where(jobs.c.id == job.id, jobs.c.claim == job.claim, jobs.c.state.in_(UNFINISHED))
@@ -150,7 +149,7 @@ class Store:
     def requeue(self) -> list[int]:
         """Put back what the service was running when it died. Only for who holds the service's lock file."""
         interrupted = (jobs.c.state == State.RUNNING.value) & (jobs.c.owner == Owner.SERVE.value)
-        with self._transaction() as connection:
+        with transaction(self.engine) as connection:
             found = list(
                 connection.execute(select(jobs.c.id).where(interrupted).order_by(jobs.c.id)).scalars()
             )
@@ -160,26 +159,15 @@ class Store:
 
     def job(self, job_id: int) -> Job:
         """Return one job. Raises StoreError when there is none of this number."""
-        with self._transaction() as connection:
+        with transaction(self.engine) as connection:
             return self._job(connection, job_id)
 
     def recent(self, limit: int, state: State | None = None) -> list[Job]:
         """Return the newest jobs, newest first."""
         query = select(jobs.c.id).order_by(jobs.c.id.desc()).limit(limit)
-        with self._transaction() as connection:
+        with transaction(self.engine) as connection:
             found = connection.execute(query if state is None else query.where(jobs.c.state == state.value))
             return [self._job(connection, job_id) for job_id in found.scalars()]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self.engine.begin() as connection:
-                yield connection
-        except DatabaseError as error:
-            raise StoreError(
-                f"O banco de dados não respondeu como devia: {error.orig}.",
-                "Confira espaço em disco e permissões; o que estava em andamento não se perdeu.",
-            ) from error
 
     @staticmethod
     def _insert(connection: Connection, order: Order, owner: Owner, claim: str | None) -> int:

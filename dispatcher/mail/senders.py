@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, delete, insert, select
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy.exc import IntegrityError
 
-from dispatcher.errors import AthomeError, StoreError
+from dispatcher.errors import AthomeError
 from dispatcher.jobs import schema
+from dispatcher.jobs.database import transaction
 from dispatcher.mail.address import normalise
 
 
@@ -68,21 +67,6 @@ class Senders:
             gone = connection.execute(delete(schema.senders).where(schema.senders.c.address == address))
         if not gone.rowcount:
             raise SenderError(f"{address} não está autorizado.", "Veja a lista com: athome senders list")
-
-
-@contextmanager
-def transaction(engine: Engine) -> Iterator[Connection]:
-    """One transaction. A database that does not answer is a StoreError, so that the mail waits for it."""
-    try:
-        with engine.begin() as connection:
-            yield connection
-    except IntegrityError:  # an answer, not a failure
-        raise
-    except DatabaseError as error:
-        raise StoreError(
-            f"O banco de dados não respondeu como devia: {error.orig}.",
-            "Confira espaço em disco e permissões; o que estava em andamento não se perdeu.",
-        ) from error
 
 
 _SENDERS = select(schema.senders.c.address, schema.senders.c.role, schema.senders.c.language)

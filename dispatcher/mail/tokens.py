@@ -11,8 +11,9 @@ from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dispatcher.jobs import schema
+from dispatcher.jobs.database import transaction
 from dispatcher.mail.address import normalise
-from dispatcher.mail.senders import SenderError, transaction
+from dispatcher.mail.senders import SenderError
 
 
 @dataclass(frozen=True, slots=True)

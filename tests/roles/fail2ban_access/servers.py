@@ -16,6 +16,8 @@ import sys
 import time
 from pathlib import Path
 
+from lab.mirror import debian_mirror
+
 ROLE = Path(__file__).parents[3] / "roles" / "fail2ban_access"
 MODULE = ROLE / "library" / "fail2ban_access.py"
 MARK = "<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"
@@ -44,16 +46,6 @@ def find_python(version: str) -> str | None:
     return None
 
 
-def _mirror() -> str:
-    """The Debian mirror that this machine's apt uses."""
-    for path in sorted(Path("/etc/apt").glob("sources.list.d/*.sources")):
-        found = re.search(r"(?m)^URIs:\s*(\S+/debian/?)$", path.read_text())
-        if found:
-            return found.group(1)
-    text = Path("/etc/apt/sources.list").read_text()
-    return re.findall(r"(?m)^deb\s+(?:\[.*\]\s+)?(\S+/debian/?)\s", text)[0]
-
-
 def fetch(release: str) -> Path:
     """The folder into which this release is unpacked; fetched when it is not there yet."""
     suite, packages = RELEASES[release]
@@ -66,7 +58,7 @@ def fetch(release: str) -> Path:
         (work / folder).mkdir(parents=True)
     (work / "status").touch()
     key = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    (work / "sources").write_text(f"deb [signed-by={key}] {_mirror()} {suite} main\n")
+    (work / "sources").write_text(f"deb [signed-by={key}] {debian_mirror()} {suite} main\n")
     options = {
         "Dir::Etc::sourcelist": work / "sources",
         "Dir::Etc::sourceparts": "/dev/null",
