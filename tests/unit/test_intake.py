@@ -1,0 +1,134 @@
+"""One mail: its verdict, and what follows from it, are recorded together."""
+
+from datetime import datetime, timezone
+
+import pytest
+from sqlalchemy import select
+
+from dispatcher.errors import InventoryError, StoreError
+from dispatcher.intake import Intake
+from dispatcher.inventory import InventorySource
+from dispatcher.jobs import schema
+from dispatcher.jobs.database import connect
+from dispatcher.jobs.store import Store
+from dispatcher.mail.admission import Verdict
+from dispatcher.mail.mailbox import Disposition
+from dispatcher.mail.message import Message, RawMessage
+from dispatcher.mail.senders import Sender
+from dispatcher.replies.compose import Composer
+from dispatcher.settings import PROJECT, Mail, Settings
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
+RAW = RawMessage("INBOX", 1, 7, NOW, 100, b"")
+MESSAGE = Message("ana@example.com", "[········] CHECKIP=203.0.113.7", "<1@example.com>", NOW, "", ())
+ANA = Sender("ana@example.com", "operador", "en")
+
+
+class Admission:
+    """Gives the verdict that the test is about."""
+
+    def __init__(self, verdict):
+        self.verdict = verdict
+
+    def judge(self, _raw):
+        if isinstance(self.verdict, Exception):
+            raise self.verdict
+        return self.verdict
+
+
+def verdict(decision="admitted", rule="token", subject="CHECKIP=203.0.113.7", sender=ANA, message=MESSAGE):
+    return Verdict(
+        decision=decision, rule=rule, reason="why", sender=sender, message=message, subject=subject
+    )
+
+
+@pytest.fixture
+def taken():
+    return []
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(connect(f"sqlite:///{tmp_path}/athome.db"))
+
+
+@pytest.fixture
+def take(store, taken):
+    composer = Composer(Settings(mail=Mail(address="athome@lab.example", authserv_id="mail.lab.example")))
+
+    def run(given, inventory="lab"):
+        source = InventorySource(PROJECT / "inventory" / inventory)
+        return Intake(store, Admission(given), composer, source, lambda: taken.append(1)).take(RAW)
+
+    return run
+
+
+def rows(store, table, *columns):
+    with store.engine.begin() as connection:
+        return [tuple(row) for row in connection.execute(select(*(table.c[name] for name in columns)))]
+
+
+def test_an_admitted_command_becomes_a_job_with_its_servers(store, take, taken):
+    """Who asked, in which language, for what, on which servers: all of it is in the queue."""
+    assert Disposition.PROCESSED is take(verdict())
+    (job,) = store.recent(5)
+    assert ("CHECKIP=203.0.113.7", "ana@example.com", "<1@example.com>", "en", False) == (
+        job.order.subject, job.order.sender, job.order.message_id, job.order.language, job.order.check,
+    )  # fmt: skip
+    assert ("gv1p", "gv2p", "gv3p", "voip1") == job.order.servers
+    assert [("admitted", "token", job.id)] == rows(store, schema.messages, "verdict", "rule", "job_id")
+    assert [] == rows(store, schema.outbox, "id")
+    assert [1] == taken
+
+
+def test_an_invalid_command_is_answered_and_not_run(store, take, taken):
+    """The audit has the rule, the outbox the answer, the queue nothing."""
+    assert Disposition.PROCESSED is take(verdict(subject="CHECKIP=3.3.3"))
+    assert [] == store.recent(5)
+    assert [("refused", "grammar")] == rows(store, schema.messages, "verdict", "rule")
+    assert [("ana@example.com",)] == rows(store, schema.outbox, "recipient")
+    assert [1] == taken
+
+
+def test_a_refused_token_is_answered(store, take):
+    """Only to a sender who is proved: admission says so by naming one."""
+    take(verdict("refused", subject=None))
+    assert [] == store.recent(5)
+    assert 1 == len(rows(store, schema.outbox, "id"))
+
+
+@pytest.mark.parametrize("rule", ["size", "whitelist", "automatic", "authentication", "replay"])
+def test_silence_is_a_row_in_the_audit_and_nothing_else(store, take, taken, rule):
+    """No job, no answer, and the mail leaves the inbox."""
+    assert Disposition.PROCESSED is take(verdict("silent", rule, subject=None, sender=None))
+    assert [("silent", rule, "why")] == rows(store, schema.messages, "verdict", "rule", "reason")
+    assert ([], [], []) == (store.recent(5), rows(store, schema.outbox, "id"), taken)
+
+
+def test_a_mail_whose_header_cannot_be_read_is_parked(store, take):
+    """A person can look at it; no answer goes to an address that nobody could read."""
+    assert Disposition.PARKED is take(verdict("silent", "headers", subject=None, sender=None, message=None))
+    assert [("silent", "headers", None)] == rows(store, schema.messages, "verdict", "rule", "sender")
+
+
+def test_a_mail_that_breaks_our_own_code_is_parked(store, take):
+    """A fault of ours neither loses the mail nor stops the ones behind it, and its text is not stored."""
+    assert Disposition.PARKED is take(ValueError("a fault that quotes [7E57C0DE]"))
+    assert [("parked", "exception", "ValueError")] == rows(
+        store, schema.messages, "verdict", "rule", "reason"
+    )
+
+
+@pytest.mark.parametrize("problem", [StoreError("a", "b"), InventoryError("a", "b")])
+def test_a_mail_waits_while_it_cannot_be_decided(store, take, problem):
+    """With the database away or the inventory broken the mail has to come again: nothing is recorded."""
+    with pytest.raises(type(problem)):
+        take(problem)
+    assert [] == rows(store, schema.messages, "id")
+
+
+def test_a_broken_inventory_keeps_the_mail(store, take):
+    """An edit that Ansible cannot read delays commands, and loses none."""
+    with pytest.raises(InventoryError):
+        take(verdict(), inventory="missing")
+    assert [] == rows(store, schema.messages, "id")
