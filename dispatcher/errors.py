@@ -1,6 +1,6 @@
 """The one family of errors: each says what is wrong and what to do next.
 
-Sentences are catalogue entries (see ``dispatcher.i18n``): Portuguese in the source, translated where shown.
+The sentences are Portuguese: they speak to whoever runs the dispatcher, and reach no mail.
 """
 
 from __future__ import annotations
