@@ -11,8 +11,9 @@ from dispatcher.replies.sentences import RESULTS, advice, enumeration, fill, sen
 from dispatcher.replies.visible import visible
 from dispatcher.runs.report import HostResult, Report
 
-# What needs a person stands on top.
+# What needs a person stands on top; then what was asked for most; else the inventory's order.
 _ORDER = ("failed", "unreachable", "changed", "ok")
+_RANKS = {code: rank for rank, code in enumerate(RESULTS)}
 _LABELS = {
     "changed": N_("mudou"),
     "ok": N_("já estava"),
@@ -85,7 +86,7 @@ class View:
 def view(report: Report, language: str) -> View:
     """Put a report into words."""
     gettext = translations(language).gettext
-    hosts = sorted(report.hosts, key=lambda host: _ORDER.index(host.outcome))
+    hosts = sorted(report.hosts, key=_rank)
     verdict, tone = _verdict(report)
     would = report.check and any(host.outcome == "changed" for host in hosts)
     return View(
@@ -98,6 +99,11 @@ def view(report: Report, language: str) -> View:
         changes=tuple(_changes(hosts, language)) if report.check else (),
         again=would or report.status != "successful",
     )
+
+
+def _rank(host: HostResult) -> tuple[int, int]:
+    best = _RANKS.get(host.code, len(_RANKS)) if host.outcome == "changed" else 0
+    return _ORDER.index(host.outcome), best
 
 
 def _verdict(report: Report) -> tuple[str, str]:

@@ -7,10 +7,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dispatcher.commands.parser import parse
 from dispatcher.replies.compose import MAX_HTML, Composer
-from dispatcher.runs.report import Notice, Report
+from dispatcher.replies.sentences import ENTRIES
+from dispatcher.runs.report import Diff, HostResult, Notice, Report
 from dispatcher.settings import Branding
 from tests.unit.replies.samples import (
     SAMPLES,
@@ -263,6 +266,39 @@ def test_hostile_text_is_shown_and_does_nothing():
         assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b-\u200f\x00-\x08\x1b\ufeff]", face)
 
 
+ANYTHING = st.text(st.characters(), max_size=60)  # surrogates too, as JSON from a server may have them
+DATA = st.dictionaries(
+    st.sampled_from(["jails", "error", "msg", "task", "rule"]), ANYTHING | st.lists(ANYTHING)
+)
+COMPOSER = Composer(SETTINGS)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.builds(
+            HostResult,
+            host=ANYTHING,
+            outcome=st.sampled_from(["changed", "ok", "failed", "unreachable"]),
+            code=st.sampled_from(sorted(ENTRIES)) | ANYTHING,
+            data=DATA,
+            notices=st.lists(st.builds(Notice, code=ANYTHING, data=DATA), max_size=2).map(tuple),
+            diff=st.lists(st.builds(Diff, before=ANYTHING, after=ANYTHING), max_size=2).map(tuple),
+        ),
+        max_size=4,
+    ),
+    st.booleans(),
+    st.sampled_from(["successful", "partial", "failed", "timeout", "canceled"]),
+)
+def test_whatever_servers_say_there_is_an_answer(hosts, check, status):
+    """Any text in any field makes a mail that can be sent: a result is never lost for its words."""
+    report = Report(status=status, check=check, hosts=tuple(hosts))
+    mail = read(COMPOSER.result(job(check=check), report))
+    assert mail["Subject"].startswith("Re: CHECKIP=203.0.113.7")
+    assert "[TOKEN]" in text(COMPOSER.result(job(check=check), report)) or status == "successful"
+    assert len(mail.get_body(("html",)).get_content().encode()) <= MAX_HTML
+
+
 def test_what_does_not_fit_is_in_the_attached_table():
     """400 servers with long errors: the mail stays small, names how many are left out, and has them all."""
     mail = read(SAMPLES["large"]())
@@ -287,8 +323,8 @@ def test_the_table_calculates_nothing():
 def test_the_branding_is_the_settings():
     """Name, colour, picture and footer are the operator's; they cannot break the mail's header."""
     branding = Branding(name='Árvore "VoIP", Ltda.', color="#123456", footer="Ramal <9>")
-    settings = SETTINGS.model_copy(update={"branding": branding})
-    mail = read(Composer(settings).result(job(), done(UNBANNED)))
+    changed = SETTINGS.model_copy(update={"branding": branding})
+    mail = read(Composer(changed).result(job(), done(UNBANNED)))
     html = mail.get_body(("html",)).get_content()
     assert 'Árvore "VoIP", Ltda.' == mail["From"].addresses[0].display_name
     assert "athome@example.com" == mail["From"].addresses[0].addr_spec
