@@ -26,7 +26,7 @@ _VERDICTS = {
     "same": N_("Nada precisou mudar"),
     "check": N_("Simulação: nada foi alterado"),
     "partial": N_("Feito em parte"),
-    "failed": N_("Não foi feito"),
+    "failed": N_("Falhou"),
     "timeout": N_("Tempo esgotado"),
     "canceled": N_("Cancelado"),
 }
@@ -36,7 +36,7 @@ _HEADLINES = {
     "ok": N_("já estava em ordem"),
     "failed": N_("falhou em {hosts}"),
     "unreachable": N_("sem resposta de {hosts}"),
-    "none": N_("nada foi feito"),
+    "none": N_("não foi possível concluir"),
 }
 _NAMED = 40  # characters of server names in a headline; more of them are counted instead
 
@@ -97,7 +97,7 @@ def view(report: Report, language: str) -> View:
         servers=tuple(_row(host, language, check=report.check) for host in hosts),
         steps=tuple(_steps(report, hosts, language)),
         changes=tuple(_changes(hosts, language)) if report.check else (),
-        again=would or report.status != "successful",
+        again=not report.problem and (would or report.status != "successful"),
     )
 
 

@@ -127,10 +127,11 @@ RESULTS: dict[str, Entry] = {
     "run.no_result": Entry(N_("O Ansible terminou sem dar um resultado."), advice=_TELL_ADMIN),
     "run.no_hosts": Entry(N_("Nenhum servidor do inventário participa deste comando."), advice=_TELL_ADMIN),
     "run.crashed": Entry(
-        N_("A execução foi interrompida {attempts} vezes e não será tentada de novo."), advice=_TELL_ADMIN
+        N_("A execução foi interrompida {attempts} vezes e não será tentada de novo. Confira os servidores."),
+        advice=_TELL_ADMIN,
     ),
     "run.error": Entry(
-        N_("Um erro interno impediu a execução ({error}); nada foi feito."), advice=_TELL_ADMIN
+        N_("Um erro interno interrompeu a execução ({error}). Confira os servidores."), advice=_TELL_ADMIN
     ),
 }
 

@@ -176,7 +176,7 @@ def test_long_threads_keep_their_message_ids():
         ),
         (
             done(problem=Notice(code="run.no_hosts"), status="failed"),
-            "Re: CHECKIP=203.0.113.7 — nada foi feito",
+            "Re: CHECKIP=203.0.113.7 — não foi possível concluir",
         ),
         (done(host("gv1p", "changed", "other.done")), "Re: CHECKIP=203.0.113.7 — mudou em gv1p"),
     ],
