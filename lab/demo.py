@@ -6,6 +6,7 @@ the answer's HTML, which is left in build/demo/ to be opened in a browser.
 
 from __future__ import annotations
 
+import base64
 import email
 import email.policy
 import imaplib
@@ -51,7 +52,7 @@ def main() -> int:
         service.wait(60)
     OUTPUT.mkdir(parents=True, exist_ok=True)
     (OUTPUT / "reply.eml").write_bytes(answer.as_bytes())
-    (OUTPUT / "reply.html").write_text(_part(answer, "html"), encoding="utf-8")
+    (OUTPUT / "reply.html").write_text(_page(answer), encoding="utf-8")
     _step(f"{ADDRESS} reaches SSH on gv2p: {_yes(reaches(ADDRESS, SERVER))}")
     _step(f"the answer as the phone shows it: {OUTPUT.relative_to(PROJECT)}/reply.html (and reply.eml)")
     _step("look around: python3 -m lab exec -- bash;  end it: make lab-down")
@@ -123,6 +124,13 @@ def _answer(message_id: str) -> EmailMessage:
 def _part(mail: EmailMessage, kind: str) -> str:
     body = mail.get_body((kind,))
     return body.get_content() if body else ""
+
+
+def _page(mail: EmailMessage) -> str:
+    """Return the HTML with its picture in it, as a browser wants it that has only this file."""
+    logo = next(part for part in mail.walk() if part.get_content_type() == "image/png")
+    data = base64.b64encode(logo.get_content()).decode()
+    return _part(mail, "html").replace("cid:logo", f"data:image/png;base64,{data}")
 
 
 if __name__ == "__main__":

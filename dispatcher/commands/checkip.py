@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dispatcher.commands.base import Command
 from dispatcher.commands.fields import Address
+from dispatcher.i18n import N_
 
 if TYPE_CHECKING:
     from dispatcher.inventory import Inventory
@@ -17,7 +18,9 @@ class CheckIp(Command):
     keyword: ClassVar[str] = "CHECKIP"
     playbook: ClassVar[str] = "checkip.yml"
     group: ClassVar[str] = "checkip_servers"
-    purpose: ClassVar[str] = "Desbloqueia um endereço IP em todos os servidores e o põe na lista permanente."
+    purpose: ClassVar[str] = N_(
+        "Desbloqueia um endereço IP em todos os servidores e o põe na lista permanente."
+    )
     example: ClassVar[str] = "CHECKIP=203.0.113.7"
 
     checkip: Address

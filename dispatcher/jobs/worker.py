@@ -11,7 +11,7 @@ from dispatcher.commands import COMMANDS
 from dispatcher.errors import StoreError
 from dispatcher.jobs.job import Job
 from dispatcher.jobs.store import Store
-from dispatcher.replies.compose import Composer
+from dispatcher.replies.compose import Composer, Reply
 from dispatcher.runs.report import HostResult, Notice, Report
 from dispatcher.runs.runner import Runner
 
@@ -56,7 +56,7 @@ class Worker:
         log.info("job %d: %s, attempt %d", job.id, job.order.subject, job.attempts)
         report = self._report(job, on_result, canceled)
         log.info("job %d: %s in %.1f s", job.id, report.status, report.seconds)
-        reply = self._composer.result(job, report) if job.order.sender else None
+        reply = self._reply(job, report) if job.order.sender else None
         while True:
             try:
                 if not self._store.finish(job, report, reply):
@@ -68,6 +68,17 @@ class Worker:
         self.wake.set()  # a job that waited for these servers may start
         self.posted.set()
         return report
+
+    def _reply(self, job: Job, report: Report) -> Reply:
+        """Compose the answer; should a report defeat the templates, its sender still hears how it ended."""
+        try:
+            return self._composer.result(job, report)
+        except Exception as error:
+            log.exception("job %d: its report cannot be shown", job.id)
+            problem = Notice(code="run.error", data={"error": type(error).__name__})
+            return self._composer.result(
+                job, Report(status=report.status, check=report.check, problem=problem)
+            )
 
     def _report(
         self, job: Job, on_result: Callable[[HostResult], None], canceled: Callable[[], bool]

@@ -44,12 +44,20 @@ def _from_module(host: str, result: Mapping[str, Any], seconds: float) -> HostRe
         host=host,
         outcome=result["outcome"],
         code=result["code"],
-        data=result.get("data") or {},
+        data=_data(result),
         notices=tuple(Notice(**notice) for notice in result.get("notices") or ()),
         diff=tuple(Diff(**part) for part in ([diff] if isinstance(diff, dict) else diff)),
         undo=result.get("undo"),
         seconds=seconds,
     )
+
+
+def _data(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the result's data; a failure without a reason in it gets the module's own words."""
+    data = dict(result.get("data") or {})
+    if result["outcome"] == "failed" and not data.get("error") and _words(result):
+        data["error"] = _words(result)
+    return data
 
 
 def _failed(

@@ -130,6 +130,22 @@ def test_a_result_waits_for_a_database_that_is_away(store, composer, monkeypatch
     assert 1 == len(answers(store))
 
 
+def test_a_report_that_cannot_be_shown_is_answered_all_the_same(store, composer, monkeypatch):
+    """A fault in the templates costs the details, not the answer, and not the worker."""
+    job_id = queue(store)
+    result = composer.result
+
+    def faulty(job, report):
+        if report.hosts:
+            raise KeyError("a template")
+        return result(job, report)
+
+    monkeypatch.setattr(composer, "result", faulty)
+    Worker(store, Run(), composer, attempts=5).work(store.claim())
+    assert DONE == store.job(job_id).report
+    assert 1 == len(answers(store))
+
+
 def test_a_job_that_is_no_longer_ours_is_not_answered_twice(store, composer):
     """Who lost the claim writes neither result nor answer."""
     queue(store)

@@ -46,6 +46,12 @@ def test_a_modules_failure_keeps_its_own_code():
     assert ("failed", "fail2ban.down") == (result.outcome, result.code)
 
 
+def test_a_failure_without_a_reason_has_the_modules_own_words():
+    """Nobody is told "not given" while the module did say what went wrong."""
+    res = {"outcome": "failed", "code": "fail2ban.error", "data": {}, "msg": "no space left", "failed": True}
+    assert {"error": "no space left"} == host_result(event("runner_on_failed", res=res)).data
+
+
 @pytest.mark.parametrize(
     ("given", "outcome", "code"),
     [
