@@ -52,5 +52,6 @@ lock:
 	$(UV_COMPILE) --upgrade --extra dev pyproject.toml --output-file requirements/dev.txt
 	$(UV_COMPILE) --constraint requirements/dev.txt pyproject.toml --output-file requirements/runtime.txt
 
-clean: lab-down
+clean:
+	-$(LAB) down
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible

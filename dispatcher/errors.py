@@ -49,6 +49,18 @@ class AlreadyServingError(AthomeError):
     exit_code = 75
 
 
+class ServiceDiedError(AthomeError):
+    """A part of the service met a fault of ours: the log has it, and a new start goes on."""
+
+    exit_code = 70  # EX_SOFTWARE
+
+
+class NotFoundError(AthomeError):
+    """There is no such thing as was asked for: the sentence says how to list what there is."""
+
+    exit_code = 66  # EX_NOINPUT
+
+
 class MailboxError(AthomeError):
     """The mail server refuses or does not answer: check host, password and certificate."""
 

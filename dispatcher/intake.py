@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable
 
 from dispatcher.commands import InvalidCommand
@@ -49,8 +50,10 @@ class Intake:
             order, reply, delivery = self._consequence(raw, verdict)
         except AthomeError:
             raise
-        except Exception as error:
-            log.exception("mail %s/%d/%d cannot be handled: parked", raw.folder, raw.uidvalidity, raw.uid)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the mails behind it must not wait
+            # Where it happened, but not the exception's own text: it may quote the mail, and with it a token.
+            place = "".join(traceback.format_tb(error.__traceback__))
+            log.error("mail %s/%d parked: %s\n%s", raw.folder, raw.uid, type(error).__name__, place)
             self._store.take(_delivery(raw, None, "parked", "exception", type(error).__name__))
             return Disposition.PARKED
         job_id = self._store.take(delivery, order=order, reply=reply)

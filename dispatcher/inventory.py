@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
 from dispatcher.errors import InventoryError
+from dispatcher.runs.environment import clean_environment
 from dispatcher.settings import PROJECT
+
+_PATIENCE = 60  # seconds for Ansible to read the inventory
 
 
 @dataclass(frozen=True)
@@ -60,17 +63,23 @@ def _ask_ansible(path: Path) -> Inventory:
     if not path.exists():
         raise InventoryError(f"O inventário {path} não existe.", "Corrija a chave inventory na configuração.")
     program = Path(sys.executable).parent / "ansible-inventory"
-    environment = {**os.environ, "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True", "ANSIBLE_NOCOLOR": "1"}
-    done = subprocess.run(
-        [str(program), "--inventory", str(path), "--list"],
-        cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
+    try:
+        with TemporaryDirectory(prefix="athome-") as home:  # a service's account may have none to write to
+            environment = clean_environment() | {
+                "ANSIBLE_HOME": home,
+                "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
+            }
+            done = subprocess.run(
+                [str(program), "--inventory", str(path), "--list"],
+                cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=True,
+            )  # fmt: skip
+        answer = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        words = getattr(error, "stderr", None) or error  # of a failed ansible-inventory: what it said
         raise InventoryError(
-            f"O Ansible não consegue ler o inventário {path}: {done.stderr.strip()[-500:]}",
+            f"O Ansible não consegue ler o inventário {path}: {str(words).strip()[-500:]}",
             f"Confira com: ansible-inventory -i {path} --list",
-        )
-    answer = json.loads(done.stdout)
+        ) from None
     variables = answer.pop("_meta")["hostvars"]
     groups = {name: tuple(_hosts(name, answer)) for name in answer}
     return Inventory(groups=groups, variables=variables)

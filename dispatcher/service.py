@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TypeVar
 
-from dispatcher.errors import AlreadyServingError, SettingsError
+from dispatcher.errors import AlreadyServingError, ServiceDiedError, SettingsError
 from dispatcher.intake import Intake
 from dispatcher.inventory import InventorySource
 from dispatcher.jobs.database import connect
@@ -63,11 +63,13 @@ class Service:
                     "interrupted when the service ended last time, queued again: jobs %s", interrupted
                 )
             self._inventory.read()  # its errors belong to the start, and its cost too
+            died: list[str] = []
+            sent = Event()
+            outbox = self._thread("outbox", lambda: self._outbox.run(sent, self._worker.posted), stop, died)
             threads = [
-                self._thread("mailbox", lambda: self._mailbox.run(self._intake.take, stop), stop),
-                self._thread("outbox", lambda: self._outbox.run(stop, self._worker.posted), stop),
+                self._thread("mailbox", lambda: self._mailbox.run(self._intake.take, stop), stop, died),
                 *(
-                    self._thread(f"worker-{number}", lambda: self._worker.run(stop), stop)
+                    self._thread(f"worker-{number}", lambda: self._worker.run(stop), stop, died)
                     for number in range(self._settings.runs.concurrency)
                 ),
             ]
@@ -75,13 +77,21 @@ class Service:
             self._taken()
             for thread in threads:
                 thread.join()
+            sent.set()  # only now: the last job's reply goes out too
+            self._worker.posted.set()
+            outbox.join()
+            if died:
+                raise ServiceDiedError(
+                    f"O serviço parou por uma falha em: {', '.join(died)}.",
+                    "Veja o motivo no registro (journalctl -u athome); ao reiniciar, nada se perde.",
+                )
 
     def _taken(self) -> None:
         self._worker.wake.set()
         self._worker.posted.set()
 
     @staticmethod
-    def _thread(name: str, target: Callable[[], None], stop: Event) -> Thread:
+    def _thread(name: str, target: Callable[[], None], stop: Event, died: list[str]) -> Thread:
         """Start a part of the service. One that dies ends the service: systemd starts all of it again."""
 
         def body() -> None:
@@ -89,6 +99,7 @@ class Service:
                 target()
             except Exception:
                 log.exception("%s has died", name)
+                died.append(name)
             finally:
                 stop.set()
 

@@ -16,6 +16,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 
 from dispatcher.errors import SecretError, SettingsError
+from dispatcher.mail.address import normalise
 
 PROJECT = Path(__file__).resolve().parents[1]  # playbooks/, roles/, inventory/, templates/, locale/
 DEFAULT_PATH = Path("/etc/athome/settings.yml")
@@ -79,7 +80,7 @@ class Smtp(Section):
 class Mail(Section):
     """Who the dispatcher is, and whose word about a sender it takes."""
 
-    address: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
+    address: Annotated[str, AfterValidator(normalise)]
     authserv_id: str  # of the Authentication-Results that our own mail server writes
     max_bytes: int = Field(256 * 1024, gt=1024)
     max_age: float = Field(86400, gt=0, description="seconds that a mail's Date may lie before its arrival")
@@ -120,7 +121,7 @@ class Runs(Section):
 class Branding(Section):
     """What a reply looks like."""
 
-    name: str = "ATHome VoIP Monitor"
+    name: str = Field("ATHome VoIP Monitor", pattern=r"^[^\x00-\x1f\x7f]{1,80}$")
     color: str = Field("#0b6e4f", pattern=r"^#[0-9a-fA-F]{6}$")
     logo_file: FilePath | None = None  # PNG
     footer: str = ""
@@ -182,8 +183,8 @@ def load(path: Path) -> Settings:
 
 def read_secret(path: Path, variable: str) -> str:
     """Return a secret from the environment, systemd's credentials or its file; never an empty one."""
-    if variable in os.environ:
-        return os.environ[variable].strip()
+    if given := os.environ.get(variable, "").strip():
+        return given
     credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), path.name)
     found = credential if credential.is_file() else path
     try:

@@ -97,11 +97,14 @@ def _serve() -> subprocess.Popen[bytes]:
     log = INSIDE / "athome-serve.log"
     with log.open("wb") as stream:
         service = subprocess.Popen([ATHOME, "serve"], env=_environment(), stdout=stream, stderr=stream)
-    while b"listening" not in log.read_bytes():
+    for _ in range(600):
+        if b"listening" in log.read_bytes():
+            return service
         if service.poll() is not None:
-            raise SystemExit(log.read_text())
+            break
         time.sleep(0.05)
-    return service
+    service.kill()
+    raise SystemExit(log.read_text())
 
 
 def _answer(message_id: str) -> EmailMessage:

@@ -1,7 +1,8 @@
 """The shell: ``athome``. One file for each verb, in the order in which a newcomer needs them.
 
 Exit codes: 0 done, 2 not a valid command or wrong usage, 3 done on some servers only, 4 done on none,
-5 ended by its time limit, 6 canceled; 69 to 78 as in sysexits.h for what is wrong with the installation.
+5 ended by its time limit, 6 canceled; 65 to 78 as in sysexits.h for what is not there
+or wrong with the installation.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from dispatcher.cli.show import language, problems
+from dispatcher.cli.show import language, problems, without_token
 from dispatcher.commands import InvalidCommand
 from dispatcher.commands.parser import Request, parse
 from dispatcher.inventory import Inventory, InventorySource
 from dispatcher.settings import load
-
-# Whatever stands in the token's place is dropped unread: this verb judges the command alone.
-_TOKEN = re.compile(r"^\s*\[[^\]]{0,64}\]")
 
 
 @click.command()
@@ -33,7 +29,7 @@ def explain(settings_path: Path, subject: str, *, as_json: bool) -> None:
     """
     settings = load(settings_path)
     try:
-        request = parse(_TOKEN.sub("", subject, count=1))
+        request = parse(without_token(subject))
     except InvalidCommand as error:
         problems(error, as_json=as_json)
         sys.exit(2)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from dispatcher.cli.show import STATES, job_json, language, report
 from dispatcher.jobs.database import connect
@@ -39,14 +41,16 @@ def list_jobs(settings_path: Path, limit: int, state: str | None, *, as_json: bo
     _ = language().gettext
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("Job", _("Criado"), _("Estado"), _("Comando"), _("De"), _("Servidores")):
-        table.add_column(title)
+        table.add_column(title, overflow="fold", no_wrap=title == _("Comando"))
     for job in found:
         created = job.created_at.astimezone(settings.zone).strftime("%d/%m/%Y %H:%M:%S")
         command = job.order.subject + (" SIMULAR" if job.order.check else "")
         sender = job.order.sender or _("terminal")
         row = (str(job.id), created, _(STATES[job.state.value]), command, sender, " ".join(job.order.servers))
         table.add_row(*map(escape, row))
-    Console(highlight=False, soft_wrap=True).print(table if found else _("Nenhum job."))
+    # Into a pipe or a file each job is one line, however long.
+    width = None if sys.stdout.isatty() else 1000
+    Console(highlight=False, soft_wrap=True, width=width).print(table if found else _("Nenhum job."))
 
 
 @jobs.command("show")
@@ -64,8 +68,9 @@ def show_job(settings_path: Path, job_id: int, *, as_json: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("Job", str(job.id))
-    table.add_row(_("Comando"), escape(job.order.subject))
+    table.add_row(_("Comando"), escape(job.order.subject + (" SIMULAR" if job.order.check else "")))
     table.add_row(_("Estado"), _(STATES[job.state.value]))
+    table.add_row(_("Servidores"), escape(", ".join(job.order.servers)))
     table.add_row(_("De"), escape(job.order.sender or _("terminal")))
     for title, moment in (
         (_("Criado"), job.created_at),
@@ -79,3 +84,6 @@ def show_job(settings_path: Path, job_id: int, *, as_json: bool) -> None:
     if job.report:
         console.print()
         report(console, job.report)
+    ansible = settings.state_dir / "runs" / str(job.id) / "artifacts" / "stdout"
+    if ansible.is_file():
+        console.print(Text(_("O que o Ansible disse:") + f" {ansible}", style="dim"))

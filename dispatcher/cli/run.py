@@ -13,7 +13,7 @@ from threading import Event, Thread
 import click
 from rich.console import Console
 
-from dispatcher.cli.show import host_line, job_json, language, language_name, problems, report
+from dispatcher.cli.show import host_line, job_json, language, language_name, problems, report, without_token
 from dispatcher.commands import InvalidCommand
 from dispatcher.commands.parser import Request, parse
 from dispatcher.errors import StoreError
@@ -23,7 +23,7 @@ from dispatcher.jobs.job import Job, Order, State
 from dispatcher.jobs.store import LEASE, Store
 from dispatcher.jobs.worker import Worker
 from dispatcher.replies.compose import Composer
-from dispatcher.runs.report import Report
+from dispatcher.runs.report import HostResult, Notice, Report
 from dispatcher.runs.runner import Runner
 from dispatcher.settings import Settings, load
 
@@ -43,7 +43,7 @@ def run(settings_path: Path, subject: str, *, check: bool, as_json: bool) -> Non
     """
     settings = load(settings_path)
     try:
-        request = parse(subject)
+        request = parse(without_token(subject))
     except InvalidCommand as error:
         problems(error, as_json=as_json)
         sys.exit(2)
@@ -75,19 +75,28 @@ def _run(settings: Settings, store: Store, order: Order, console: Console) -> Jo
     """Queue the order, wait for its servers, run it here. Ctrl-C cancels, also on the servers' side."""
     _ = language().gettext
     canceled = Event()
-    previous = signal.signal(signal.SIGINT, lambda _number, _frame: canceled.set())
+    worker = Worker(store, Runner(settings), Composer(settings), attempts=settings.runs.attempts)
+    # Also when the terminal goes away: the playbook would go on without anybody who writes down its result.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda _number, _frame: canceled.set())
+    job = store.submit(order)
     try:
-        job = _claimed(store, store.submit(order), canceled, console)
+        job = _claimed(store, job, canceled, console)
         if job.state is State.RUNNING:
             console.print(_("job {0}: {1} em {2}").format(job.id, order.subject, ", ".join(order.servers)))
-            worker = Worker(store, Runner(settings), Composer(settings), attempts=settings.runs.attempts)
+
+            def tell(result: HostResult) -> None:
+                with suppress(OSError, SystemExit):  # a reader that has gone away does not stop the work
+                    console.print(host_line(result, check=order.check))
+
             with _kept(store, job, canceled):
-                worker.work(
-                    job, lambda result: console.print(host_line(result, check=order.check)), canceled.is_set
-                )
+                worker.work(job, tell, canceled.is_set)
         return store.job(job.id)
-    finally:
-        signal.signal(signal.SIGINT, previous)
+    except BaseException:  # a closed pipe, a fault: the job must not stand in the others' way
+        store.finish(
+            job, Report(status="failed", check=order.check, problem=Notice(code="run.no_result")), None
+        )
+        raise
 
 
 def _claimed(store: Store, job: Job, canceled: Event, console: Console) -> Job:

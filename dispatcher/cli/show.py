@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from gettext import NullTranslations
 from typing import Any
 
@@ -16,8 +17,12 @@ from rich.text import Text
 from dispatcher.commands import InvalidCommand
 from dispatcher.i18n import N_, translations
 from dispatcher.jobs.job import Job
+from dispatcher.replies.diff import rows
 from dispatcher.replies.sentences import sentence
+from dispatcher.replies.visible import visible
 from dispatcher.runs.report import HostResult, Report
+
+_TOKEN = re.compile(r"^\s*\[[^\]]{0,64}\]")
 
 _OUTCOMES = {
     "changed": (N_("mudou"), "green"),
@@ -25,6 +30,7 @@ _OUTCOMES = {
     "failed": (N_("falhou"), "bold red"),
     "unreachable": (N_("inacessível"), "bold yellow"),
 }
+_STYLES = {"+": "green", "-": "red"}
 _WOULD_CHANGE = N_("mudaria")
 
 STATES = {
@@ -46,6 +52,11 @@ def language() -> NullTranslations:
 def language_name() -> str:
     """Return ``pt_BR`` or what ATHOME_LANGUAGE names."""
     return os.environ.get("ATHOME_LANGUAGE", "pt_BR")
+
+
+def without_token(subject: str) -> str:
+    """Return a subject without what stands in the token's place: dropped unread, a shell needs none."""
+    return _TOKEN.sub("", subject, count=1)
 
 
 def problems(error: InvalidCommand, *, as_json: bool) -> None:
@@ -96,10 +107,11 @@ def report(console: Console, shown: Report) -> None:
             table.add_row(escape(host.host), Text(word, style=style), Text(_said(host, check=shown.check)))
         console.print(table)
     for host in shown.hosts:
-        for part in host.diff:
-            console.print(Text(f"\n{host.host}: {part.after_header or part.before_header}", style="bold"))
-            for line, style in _lines(part.before, part.after):
-                console.print(Text(line, style=style))
+        for line in rows(host.diff):
+            if line.sign == "@":
+                console.print(Text(f"\n{host.host}: {line.text}", style="bold"))
+            else:
+                console.print(Text(f"{line.sign}{line.text}", style=_STYLES.get(line.sign, "dim")))
     if shown.check:
         console.print(Text(_("Simulação: nada foi alterado."), style="bold"))
 
@@ -130,12 +142,6 @@ def _outcome(result: HostResult, *, check: bool) -> tuple[str, str]:
 def _said(result: HostResult, *, check: bool) -> str:
     texts = [sentence(result.code, result.data, language_name(), check=check)]
     texts += [sentence(notice.code, notice.data, language_name()) for notice in result.notices]
+    if words := result.data.get("msg"):  # SSH's own: a refused key is not a server that is off
+        texts.append(visible(str(words)))
     return "\n".join(texts)
-
-
-def _lines(before: str, after: str) -> list[tuple[str, str]]:
-    import difflib  # noqa: PLC0415 - only where there is something to compare
-
-    styles = {"+": "green", "-": "red"}
-    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1))[2:]
-    return [(line, styles.get(line[:1], "dim")) for line in lines]

@@ -24,11 +24,18 @@ def senders() -> None:
 @click.option(
     "--role", type=click.Choice(["operador", "administrador"]), default="operador", show_default=True
 )
-@click.option("--language", "tongue", type=click.Choice(["pt_BR", "en"]), default="pt_BR", show_default=True)
+@click.option(
+    "--language",
+    "tongue",
+    type=click.Choice(["pt_BR", "en"]),
+    help="Idioma das respostas; o da configuração, se não for dado.",
+)
 @click.pass_obj
-def add_sender(settings_path: Path, address: str, role: str, tongue: str) -> None:
+def add_sender(settings_path: Path, address: str, role: str, tongue: str | None) -> None:
     """Autoriza um ENDEREÇO; vale na hora."""
-    sender = Senders(connect(load(settings_path).database_url)).add(address, role=role, language=tongue)
+    settings = load(settings_path)
+    whitelist = Senders(connect(settings.database_url))
+    sender = whitelist.add(address, role=role, language=tongue or settings.language)
     click.echo(language().gettext("{0} autorizado como {1}.").format(sender.address, sender.role))
 
 
@@ -51,7 +58,7 @@ def remove_sender(settings_path: Path, address: str) -> None:
 
 @click.group()
 def tokens() -> None:
-    """Emite e desliga os tokens que abrem o assunto dos e-mails."""
+    """Emite e desativa os tokens que abrem o assunto dos e-mails."""
 
 
 @tokens.command("issue")
@@ -72,16 +79,16 @@ def list_tokens(settings_path: Path, address: str) -> None:
     """Lista os tokens de um ENDEREÇO: número, situação e descrição."""
     _ = language().gettext
     for token in _tokens(settings_path).all(address):
-        click.echo(f"{token.id}  {_('vale') if token.enabled else _('desligado')}  {token.description}")
+        click.echo(f"{token.id}  {_('vale') if token.enabled else _('desativado')}  {token.description}")
 
 
 @tokens.command("disable")
 @click.argument("token_id", metavar="NÚMERO", type=int)
 @click.pass_obj
 def disable_token(settings_path: Path, token_id: int) -> None:
-    """Desliga o token de um NÚMERO (veja: athome tokens list); vale na hora."""
+    """Desativa o token de um NÚMERO (veja: athome tokens list); vale na hora."""
     _tokens(settings_path).enable(token_id, enabled=False)
-    click.echo(language().gettext("Token {0} desligado.").format(token_id))
+    click.echo(language().gettext("Token {0} desativado.").format(token_id))
 
 
 def _tokens(settings_path: Path) -> Tokens:

@@ -42,6 +42,8 @@ def _usable(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     ):
         if wrong:
             raise refuse(code)
+    if isinstance(address, IPv6Address) and address.scope_id is not None:  # any text at all, to Python
+        raise refuse("address.invalid", suggestion=_valid(str(address).partition("%")[0]))
     return address
 
 

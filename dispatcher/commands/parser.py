@@ -22,6 +22,7 @@ MAX_LENGTH = 998  # RFC 5322: one line
 _SHOWN = 80  # characters of a bad value that are shown back
 _CHECK = re.compile(r"\s+(SIMULAR|CHECK)\s*$", re.IGNORECASE)
 _TEMPLATE = re.compile(r"\{[{%#]|[}%#]\}")  # Jinja's signs: never data in any of our commands
+_PREVIEW = ("SIMULAR", "SIMULACAO", "SIMULATE")
 _KEY = re.compile(r"(?:^|(?<=\s))([A-Za-z][A-Za-z0-9_]*)\s*=")
 
 
@@ -34,7 +35,24 @@ class Request:
 
 
 def parse(subject: str) -> Request:
-    """Return the request of a subject whose token is already off. Raises InvalidCommand."""
+    """Return the request of a subject whose token is already off. Raises InvalidCommand.
+
+    Whoever asked for a preview, however misspelt, is never offered the real thing as the correction.
+    """
+    try:
+        return _parse(subject)
+    except InvalidCommand as error:
+        preview = any(_means_preview(word) for word in re.findall("[A-Za-z]+", subject[:MAX_LENGTH]))
+        if preview and not _CHECK.search(error.corrected):
+            raise InvalidCommand(error.problems, f"{error.corrected} SIMULAR") from None
+        raise
+
+
+def _means_preview(word: str) -> bool:
+    return word.upper() == "CHECK" or bool(get_close_matches(word.upper(), _PREVIEW, cutoff=0.8))
+
+
+def _parse(subject: str) -> Request:
     subject = subject.strip()
     if problem := _unacceptable(subject):
         raise InvalidCommand((problem,), _example())
@@ -146,6 +164,9 @@ def _unknown_command(word: str, subject: str) -> InvalidCommand:
         field="", value=subject[:_SHOWN], code="command.unknown",
         data={"known": ", ".join(COMMANDS)}, suggestion=near[0] if near else None,
     )  # fmt: skip
+    if _means_preview(word):  # it stands before the command instead of behind it
+        rest = subject[len(word) :].strip()
+        return InvalidCommand((problem,), _as_understood(rest) if rest else _example())
     if not near:
         return InvalidCommand((problem,), _example())
     return InvalidCommand((problem,), _as_understood(near[0] + subject[len(word) :]))
@@ -154,7 +175,7 @@ def _unknown_command(word: str, subject: str) -> InvalidCommand:
 def _as_understood(subject: str) -> str:
     """Return the subject if it is valid, else what it corrects to."""
     try:
-        request = parse(subject)
+        request = _parse(subject)
     except InvalidCommand as error:
         return error.corrected
     return request.command.subject() + (" SIMULAR" if request.check else "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,19 +12,25 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError
 
-from dispatcher.errors import StoreError
+from dispatcher.errors import SettingsError, StoreError
 from dispatcher.jobs import schema
 
 
 def connect(url: str) -> Engine:
     """Open the database and create the tables that are missing. Raises StoreError with the way out."""
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+        engine = create_engine(parsed)
+    except (ArgumentError, ImportError) as error:
+        raise SettingsError(
+            f"A chave database.url não serve: {error}.",
+            "Deixe-a de fora para usar SQLite em state_dir.",
+        ) from None
     sqlite = parsed.get_backend_name() == "sqlite"
     if sqlite and parsed.database:
         _private_file(Path(parsed.database))
-    engine = create_engine(parsed)
     if sqlite:
         event.listen(engine, "connect", _durable)
         event.listen(engine, "begin", _begin)
@@ -54,15 +62,32 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
 
 def _private_file(path: Path) -> None:
-    """Create the file 0600 before SQLite would create it readable for everybody."""
+    """Create the file 0600 before SQLite would create it readable for everybody.
+
+    Its owner is the service's account: a file that root creates beside it would lock the service out.
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
+        owner = path.parent.stat().st_uid
+        if owner == os.geteuid():
+            path.touch(mode=0o600)
     except OSError as error:
         raise StoreError(
             f"Não é possível gravar em {path.parent}: {error.strerror}.",
             "Corrija as permissões, ou indique outra pasta com a chave state_dir da configuração.",
         ) from None
+    if owner != os.geteuid():
+        raise StoreError(
+            f"{path.parent} pertence à conta {_account(owner)}, e não à que executa este comando.",
+            f"Execute assim: sudo -u {_account(owner)} athome …",
+        )
+
+
+def _account(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"
 
 
 def _durable(connection: sqlite3.Connection, _record: Any) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from dispatcher.errors import StoreError
+from dispatcher.errors import NotFoundError
 from dispatcher.jobs.database import transaction
 from dispatcher.jobs.job import Job, Order, Owner, State
 from dispatcher.jobs.queries import UNFINISHED, as_job, has_elder, has_locked_server
@@ -166,6 +166,7 @@ class Store:
         """Return the newest jobs, newest first."""
         query = select(jobs.c.id).order_by(jobs.c.id.desc()).limit(limit)
         with transaction(self.engine) as connection:
+            self._give_up_lost_shells(connection)
             found = connection.execute(query if state is None else query.where(jobs.c.state == state.value))
             return [self._job(connection, job_id) for job_id in found.scalars()]
 
@@ -239,7 +240,7 @@ class Store:
     def _job(self, connection: Connection, job_id: int) -> Job:
         row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
         if row is None:
-            raise StoreError(f"O job {job_id} não existe.", "Veja os que existem com: athome jobs list")
+            raise NotFoundError(f"O job {job_id} não existe.", "Veja os que existem com: athome jobs list")
         servers = (
             select(job_servers.c.server).where(job_servers.c.job_id == job_id).order_by(job_servers.c.server)
         )

@@ -69,16 +69,16 @@ class Worker:
         self.posted.set()
         return report
 
-    def _reply(self, job: Job, report: Report) -> Reply:
+    def _reply(self, job: Job, report: Report) -> Reply | None:
         """Compose the answer; should a report defeat the templates, its sender still hears how it ended."""
-        try:
-            return self._composer.result(job, report)
-        except Exception as error:
-            log.exception("job %d: its report cannot be shown", job.id)
-            problem = Notice(code="run.error", data={"error": type(error).__name__})
-            return self._composer.result(
-                job, Report(status=report.status, check=report.check, problem=problem)
-            )
+        problem = Notice(code="run.error", data={"error": "report"})
+        for shown in (report, Report(status=report.status, check=report.check, problem=problem)):
+            try:
+                return self._composer.result(job, shown)
+            except Exception:  # noqa: PERF203 - two turns at the most
+                log.exception("job %d: its report cannot be shown", job.id)
+        log.critical("job %d: nobody is told of its end: %s", job.id, report.status)
+        return None
 
     def _report(
         self, job: Job, on_result: Callable[[HostResult], None], canceled: Callable[[], bool]

@@ -110,7 +110,7 @@ class Connection:
         self._client.capabilities = tuple(capabilities.decode("ascii", "replace").upper().split())
         if "IDLE" not in self._client.capabilities or not {"MOVE", "UIDPLUS"} & {*self._client.capabilities}:
             raise MailboxError(
-                f"O servidor {self._imap.host} não sabe IDLE e MOVE (ou UIDPLUS), necessários aqui.",
+                f"O servidor {self._imap.host} não oferece IDLE e MOVE (ou UIDPLUS), necessários aqui.",
                 "Use um servidor IMAP que os ofereça, como Dovecot ou Gmail.",
             )
         imap = self._imap

@@ -9,9 +9,11 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 from dispatcher.commands import COMMANDS, InvalidCommand
+from dispatcher.errors import SettingsError
 from dispatcher.jobs.job import Job
 from dispatcher.mail.message import Message
 from dispatcher.replies import result, table
@@ -54,7 +56,7 @@ class Composer:
         self._renderer = Renderer(settings)
         self._address = settings.mail.address if settings.mail else "athome@localhost"
         self._policy = SMTP.clone(header_factory=ThreadHeader.factory())
-        self._logo = (settings.branding.logo_file or TEMPLATES / "logo.png").read_bytes()
+        self._logo = _picture(settings.branding.logo_file or TEMPLATES / "logo.png")
 
     def result(self, job: Job, report: Report) -> Reply:
         """Say what a job did on each server, and what to do next."""
@@ -120,3 +122,13 @@ class Composer:
         if attached:
             message.add_attachment(attached, "text", "csv", filename="servidores.csv")
         return Reply(kind, to.recipient, message_id, message.as_bytes())
+
+
+def _picture(path: Path) -> bytes:
+    """Return the logo. Raises SettingsError: a mail without it would be found out much later."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"Não é possível ler o logotipo {path}: {error.strerror}.", "Corrija a chave branding.logo_file."
+        ) from None

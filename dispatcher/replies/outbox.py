@@ -107,7 +107,7 @@ class Outbox:
                 server = smtplib.SMTP(smtp.host, smtp.port, timeout=smtp.timeout)
                 server.starttls(context=context)
             server.login(smtp.user, smtp.password())
-        except (*_FAILURES, SecretError) as error:
+        except (*_FAILURES, SecretError, UnicodeError) as error:
             if server is not None:
                 server.close()
             raise DeliveryError(
@@ -125,6 +125,8 @@ class Outbox:
 
     def _send(self, server: smtplib.SMTP, row: _Due) -> bool:
         """Hand over one mail; return whether the server has taken it."""
+        # Written down before: with a database that takes nothing, no mail goes out again and again.
+        self._later(row, None)
         try:
             server.sendmail(_sender(row.message), [row.recipient], row.message)
         except (*_FAILURES, UnicodeError) as error:
@@ -140,9 +142,11 @@ class Outbox:
         log.info("reply %s sent to %s", row.message_id, row.recipient)
         return True
 
-    def _later(self, row: _Due, error: DeliveryError) -> None:
+    def _later(self, row: _Due, error: DeliveryError | None) -> None:
         wait = min(_LONGEST, _FIRST * 2 ** min(row.attempts, 20))
-        self._set(row, not_before=time.time() + wait, attempts=row.attempts + 1, error=error.problem)
+        self._set(
+            row, not_before=time.time() + wait, attempts=row.attempts + 1, error=error and error.problem
+        )
 
     def _set(self, row: _Due, **values: object) -> None:
         with self._engine.begin() as connection:

@@ -137,7 +137,9 @@ RESULTS: dict[str, Entry] = {
 
 NOTICES: dict[str, Entry] = {
     "fail2ban.subnet_ban": Entry(
-        N_("A rede inteira {network} está bloqueada em {jail}, e isso inclui este endereço; não foi mexido.")
+        N_(
+            "A rede inteira {network}, que inclui este endereço, está bloqueada em {jail}; ela não foi alterada."
+        )
     ),
     "fail2ban.firewall_other_rule": Entry(N_("Uma regra que não é do fail2ban o bloqueia: {rule}")),
     "fail2ban.not_in_firewall": Entry(
@@ -153,7 +155,7 @@ NOTICES: dict[str, Entry] = {
         N_("A configuração do administrador também o libera em {jail}; isso foi mantido.")
     ),
     "fail2ban.dropped_entry": Entry(
-        N_("Uma linha da lista permanente não era um endereço e foi tirada: {entry}")
+        N_("Uma linha da lista permanente não é um endereço e sai dela: {entry}")
     ),
 }
 

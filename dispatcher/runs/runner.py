@@ -8,9 +8,9 @@ it for a template.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,12 +20,12 @@ from ansible_runner import Runner as AnsibleRunner
 from ansible_runner import RunnerConfig
 
 from dispatcher.commands import Command
+from dispatcher.runs.environment import clean_environment
 from dispatcher.runs.events import host_result
 from dispatcher.runs.report import HostResult, Report, from_results
 from dispatcher.settings import PROJECT, Settings
 
-# What the playbook gets of the service's environment; secrets of the service are not among it.
-_KEPT = ("HOME", "LOGNAME", "SSH_AUTH_SOCK", "TZ", "USER")
+log = logging.getLogger(__name__)
 
 
 class Runner:
@@ -66,6 +66,8 @@ class Runner:
             status, _rc = AnsibleRunner(config=config, event_handler=on_event, cancel_callback=canceled).run()
         finally:
             (folder / "env" / "extravars").unlink(missing_ok=True)
+        if not results:
+            log.error("run %s gave no result; what Ansible said: %s", ident, folder / "artifacts" / "stdout")
         return from_results(status, results, servers, check=check, seconds=time.monotonic() - started)
 
     def _prepare(self, ident: str, extravars: Mapping[str, Any]) -> Path:
@@ -99,22 +101,15 @@ class Runner:
         )
         config.prepare()
         # Ansible Runner starts from the whole environment of this process, and writes it to disk.
-        kept = {*_KEPT, *self._environment()}
+        ours = self._environment()
         config.env = {
-            name: value for name, value in config.env.items() if name in kept or os.environ.get(name) != value
+            name: value for name, value in config.env.items() if name in ours or os.environ.get(name) != value
         }
         return config
 
     def _environment(self) -> dict[str, str]:
         runs, state = self._settings.runs, self._settings.state_dir
-        environment = {
-            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
-            "LANG": "C.UTF-8",
-            "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
-            "ANSIBLE_HOME": str(state / "ansible"),
-            "ANSIBLE_HOST_KEY_CHECKING": "True",
-            "ANSIBLE_NOCOLOR": "1",
-        }
+        environment = clean_environment() | {"ANSIBLE_HOME": str(state / "ansible")}
         if runs.private_key_file:
             environment["ANSIBLE_PRIVATE_KEY_FILE"] = str(runs.private_key_file)
         if runs.ssh_config_file:

@@ -111,12 +111,14 @@ def test_a_mail_whose_header_cannot_be_read_is_parked(store, take):
     assert [("silent", "headers", None)] == rows(store, schema.messages, "verdict", "rule", "sender")
 
 
-def test_a_mail_that_breaks_our_own_code_is_parked(store, take):
-    """A fault of ours neither loses the mail nor stops the ones behind it, and its text is not stored."""
+def test_a_mail_that_breaks_our_own_code_is_parked(store, take, caplog):
+    """A fault of ours neither loses the mail nor stops the ones behind it, and its text is kept nowhere."""
     assert Disposition.PARKED is take(ValueError("a fault that quotes [7E57C0DE]"))
     assert [("parked", "exception", "ValueError")] == rows(
         store, schema.messages, "verdict", "rule", "reason"
     )
+    assert "ValueError" in caplog.text
+    assert "7E57C0DE" not in caplog.text
 
 
 @pytest.mark.parametrize("problem", [StoreError("a", "b"), InventoryError("a", "b")])

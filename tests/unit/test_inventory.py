@@ -1,6 +1,7 @@
 """The inventory is what Ansible says it is, and follows its files."""
 
 import os
+import sys
 import time
 
 import pytest
@@ -43,6 +44,27 @@ def test_a_broken_inventory_is_ansibles_own_words(tmp_path):
     (tmp_path / "hosts.yml").write_text("checkip_servers: [\n")
     with pytest.raises(InventoryError, match="ansible-inventory"):
         InventorySource(tmp_path).read()
+
+
+def test_an_ansible_that_hangs_is_an_error_that_passes(monkeypatch):
+    """Mails wait for an inventory that cannot be read for the moment: the error is one of ours."""
+    monkeypatch.setattr("dispatcher.inventory._PATIENCE", 0.01)
+    with pytest.raises(InventoryError, match="timed out"):
+        InventorySource(PROJECT / "inventory/lab").read()
+
+
+def test_ansible_learns_none_of_our_secrets(tmp_path, monkeypatch):
+    """An inventory plug-in runs foreign code: it sees a clean environment."""
+    monkeypatch.setenv("ATHOME_IMAP_PASSWORD", "correct-horse")
+    script = tmp_path / "fleet"
+    script.write_text(
+        f"#!{sys.executable}\nimport json, os\n"
+        'print(json.dumps({"_meta": {"hostvars": {"one": dict(os.environ)}}, "all": {"hosts": ["one"]}}))\n'
+    )
+    script.chmod(0o755)
+    seen = InventorySource(script).read().variables["one"]
+    assert "ANSIBLE_CONFIG" in seen
+    assert "correct-horse" not in seen.values()
 
 
 def test_a_missing_inventory_or_group_names_what_is_missing(tmp_path):

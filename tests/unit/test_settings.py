@@ -71,6 +71,29 @@ def test_a_secret_comes_from_environment_credentials_or_file_in_this_order(tmp_p
     assert "of-the-environment" == settings.read_secret(file, "ATHOME_TEST_PASSWORD")
 
 
+def test_an_empty_variable_is_no_password(tmp_path, monkeypatch):
+    """An environment variable that was set to nothing counts as not set."""
+    monkeypatch.setenv("ATHOME_TEST_PASSWORD", " ")
+    with pytest.raises(SecretError, match="ATHOME_TEST_PASSWORD"):
+        settings.read_secret(tmp_path / "password", "ATHOME_TEST_PASSWORD")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mail: {address: '<a@example.com>', authserv_id: x}",
+        "mail: {address: josé@example.com, authserv_id: x}",
+        "mail: {address: ops@localhost, authserv_id: x}",
+        'branding: {name: "two\\nlines"}',
+        "branding: {name: ''}",
+    ],
+)
+def test_what_no_reply_could_be_written_with_is_found_at_the_start(tmp_path, text):
+    """An address or a name that would break every mail is refused with the file, not with the first mail."""
+    with pytest.raises(SettingsError, match=r"mail\.address|branding\.name"):
+        settings.load(write(tmp_path, text))
+
+
 @pytest.mark.parametrize("content", [None, "", "  \n"])
 def test_a_missing_or_empty_secret_says_which_file_or_variable(tmp_path, content):
     """An empty password is never tried on a server."""

@@ -82,6 +82,34 @@ def test_a_bad_subject_names_field_and_reason_and_a_subject_to_copy(subject, fie
     assert corrected == error.corrected
 
 
+@pytest.mark.parametrize(
+    ("subject", "corrected"),
+    [
+        ("CHEKIP=3.3.3.3 SIMULAR", "CHECKIP=3.3.3.3 SIMULAR"),
+        ("CHECKIP 3.3.3.3 SIMULAR", "CHECKIP=3.3.3.3 SIMULAR"),
+        ("CHECKIP=3.3.3.3 SIMULA", "CHECKIP=3.3.3.3 SIMULAR"),
+        ("CHECKIP=3.3.3.3 SIMULAR.", "CHECKIP=3.3.3.3 SIMULAR"),
+        ("CHECKIP=3.3.3 check", "CHECKIP=203.0.113.7 SIMULAR"),
+        ("CHECKIP SIMULAR", "CHECKIP=203.0.113.7 SIMULAR"),
+        ("SIMULAR CHECKIP=3.3.3.3", "CHECKIP=3.3.3.3 SIMULAR"),
+        ("simular", "CHECKIP=203.0.113.7 SIMULAR"),
+    ],
+)
+def test_a_broken_preview_is_never_corrected_to_the_real_thing(subject, corrected):
+    """Whoever wanted to look first gets a subject that looks first."""
+    error = refusal(subject)
+    assert corrected == error.corrected
+    assert parse(error.corrected).check
+
+
+@pytest.mark.parametrize("scope", ["eth0", "$(reboot) x;y", "<b>", "{ {"])
+def test_an_address_carries_nothing_behind_a_percent_sign(scope):
+    """A scope is any text at all: it is refused, and the address without it is offered."""
+    error = refusal(f"CHECKIP=2001:db8::1%{scope}")
+    assert ["address.invalid"] == [problem.code for problem in error.problems]
+    assert "CHECKIP=2001:db8::1" == error.corrected
+
+
 def test_all_problems_come_at_once():
     """Nobody has to write three mails to hear of three mistakes."""
     error = refusal("CHECKIP=3.3.3 SERVER=gv1p CHECKIP=4.4.4.4")

@@ -1,5 +1,6 @@
 """The promises of the queue, on a real SQLite file."""
 
+import os
 import stat
 import threading
 import time
@@ -7,7 +8,7 @@ import time
 import pytest
 from sqlalchemy import select, text, update
 
-from dispatcher.errors import StoreError
+from dispatcher.errors import NotFoundError, SettingsError, StoreError
 from dispatcher.jobs import schema
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.job import Order, Owner, State
@@ -211,7 +212,7 @@ def test_two_jobs_of_the_shell_are_no_replay_of_each_other(store):
 
 def test_an_unknown_job_is_a_sentence(store):
     """A wrong number gets words and a way out."""
-    with pytest.raises(StoreError, match="job 99 não existe"):
+    with pytest.raises(NotFoundError, match="job 99 não existe"):
         store.job(99)
 
 
@@ -222,6 +223,22 @@ def test_a_database_of_another_version_is_refused(tmp_path):
         connection.execute(update(schema.schema_version).values(version=99))
     with pytest.raises(StoreError, match="versão 99"):
         connect(url)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://host/db", "oracle+nothing://x"])
+def test_a_database_url_that_is_none_is_a_sentence(url):
+    """A slip in the settings is no traceback."""
+    with pytest.raises(SettingsError, match=r"database\.url"):
+        connect(url)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_another_account_does_not_take_the_services_folder(tmp_path):
+    """What root would create there the service could not open: the way out is sudo -u."""
+    os.chown(tmp_path, 65534, 65534)
+    with pytest.raises(StoreError, match="sudo -u nobody"):
+        connect(f"sqlite:///{tmp_path}/athome.db")
+    assert not (tmp_path / "athome.db").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):

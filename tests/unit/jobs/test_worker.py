@@ -146,6 +146,15 @@ def test_a_report_that_cannot_be_shown_is_answered_all_the_same(store, composer,
     assert 1 == len(answers(store))
 
 
+def test_a_composer_that_always_fails_ends_the_job_all_the_same(store, composer, monkeypatch, caplog):
+    """The run is not repeated for want of an answer; the log calls for a person."""
+    job_id = queue(store)
+    monkeypatch.setattr(composer, "result", lambda _job, _report: 1 / 0)
+    Worker(store, Run(), composer, attempts=5).work(store.claim())
+    assert DONE == store.job(job_id).report
+    assert "CRITICAL" in [record.levelname for record in caplog.records]
+
+
 def test_a_job_that_is_no_longer_ours_is_not_answered_twice(store, composer):
     """Who lost the claim writes neither result nor answer."""
     queue(store)
