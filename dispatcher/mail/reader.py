@@ -148,7 +148,7 @@ def _opened(imap: Imap) -> imap_tools.BaseMailBox:
             f"O certificado de {server} não é confiável: {error.verify_message}.",
             "Confira imap.host; para um certificado próprio, indique a CA em imap.ca_file.",
         ) from None
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):  # a name that no DNS has, or that is no name
         raise MailboxError(
             f"O servidor {imap.host} não existe, ou o DNS não responde.", "Confira imap.host."
         ) from None
