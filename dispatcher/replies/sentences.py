@@ -137,9 +137,7 @@ RESULTS: dict[str, Entry] = {
 
 NOTICES: dict[str, Entry] = {
     "fail2ban.subnet_ban": Entry(
-        N_(
-            "A rede inteira {network}, que inclui este endereço, está bloqueada em {jail}; ela não foi alterada."
-        )
+        N_("A rede {network}, que inclui este endereço, está bloqueada em {jail}; ela não foi alterada.")
     ),
     "fail2ban.firewall_other_rule": Entry(N_("Uma regra que não é do fail2ban o bloqueia: {rule}")),
     "fail2ban.not_in_firewall": Entry(
