@@ -77,7 +77,7 @@ def problems(error: InvalidCommand, *, as_json: bool) -> None:
         return
     _ = language().gettext
     for item in listed:
-        place = f"{item['field'] or _('assunto')}: " if item["field"] or item["value"] else ""
+        place = (item["field"] or _("assunto")) + ": " if item["field"] or item["value"] else ""
         found = f" ({item['value']!r})" if item["value"] else ""
         click.echo(f"{place}{item['message']}{found}", err=True)
         if item["suggestion"]:

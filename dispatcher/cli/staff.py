@@ -79,7 +79,8 @@ def list_tokens(settings_path: Path, address: str) -> None:
     """Lista os tokens de um ENDEREÇO: número, situação e descrição."""
     _ = language().gettext
     for token in _tokens(settings_path).all(address):
-        click.echo(f"{token.id}  {_('vale') if token.enabled else _('desativado')}  {token.description}")
+        state = _("vale") if token.enabled else _("desativado")
+        click.echo(f"{token.id}  {state}  {token.description}")
 
 
 @tokens.command("disable")
