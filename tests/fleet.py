@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from dispatcher.settings import PROJECT
@@ -28,11 +31,28 @@ def playbook(name: str, *arguments: str, check: bool = True) -> str:
     return done.stdout
 
 
-def forget(address: str) -> None:
-    """Take an address off every whitelist and out of every jail: a test starts from the same place."""
-    playbook("checkip.yml", "-e", f"checkip_address={address}", "-e", "checkip_state=absent")
-    for host in CHECKIP_SERVERS:
-        on(host, "fail2ban-client", "unban", address)
+def forget(*addresses: str) -> None:
+    """Take addresses off every whitelist and out of every jail: a test starts from the same place."""
+    look = f"fail2ban-client unban {' '.join(addresses)}; cat /etc/fail2ban/jail.d/*"
+    jails = "; ".join(f"fail2ban-client get {jail} ignoreip" for jail in ("sshd", "asterisk", "recidive"))
+    with ThreadPoolExecutor() as pool:
+        lists = "".join(pool.map(lambda host: on(host, f"{look}; {jails}"), CHECKIP_SERVERS))
+    for address in addresses:
+        if address in lists:
+            playbook("checkip.yml", "-e", f"checkip_address={address}", "-e", "checkip_state=absent")
+
+
+@contextmanager
+def busy(host: str) -> Iterator[None]:
+    """Hold the role's lock on a server: a run that comes there waits until the block ends, for up to 30 s."""
+    hold = "mkdir -p -m 700 /run/athome-fail2ban && flock /run/athome-fail2ban/lock sh -c 'echo held; cat'"
+    ssh = ["ssh", "-F", "/run/athome-lab/ssh/config", host, hold]
+    with subprocess.Popen(ssh, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout.readline() == "held\n"
+            yield
+        finally:
+            holder.stdin.close()  # cat ends, and with it the lock
 
 
 def banned(host: str, address: str) -> bool:

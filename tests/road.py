@@ -8,10 +8,13 @@ import imaplib
 import json
 import os
 import signal
+import sqlite3
 import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
@@ -26,6 +29,16 @@ from lab.send import send
 ATHOME = Path(sys.executable).parent / "athome"
 OPERATOR = "operador@lab.example"
 DISPATCHER = "athome@lab.example"
+
+
+def waited(look: Callable[[], Any], otherwise: str, timeout: float = 60) -> Any:
+    """Look until there is something to see, and return it."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if seen := look():
+            return seen
+        time.sleep(0.1)
+    pytest.fail(f"{otherwise} in {timeout} s")
 
 
 @dataclass
@@ -57,14 +70,9 @@ class Mailbox:
         """Return the mails that answer this one."""
         return [mail for mail in self.mails() if mail["In-Reply-To"] == message_id]
 
-    def answer(self, message_id: str, timeout: float = 60) -> EmailMessage:
+    def answer(self, message_id: str) -> EmailMessage:
         """Wait for the mail that answers this one."""
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            if found := self.answers(message_id):
-                return found[0]
-            time.sleep(0.2)
-        pytest.fail(f"no answer to {message_id} in {timeout} s")
+        return waited(lambda: self.answers(message_id), f"no answer to {message_id}")[0]
 
 
 @dataclass
@@ -87,7 +95,7 @@ class Dispatcher:
 
     def start(self) -> None:
         """Start `athome serve`; return when it listens to the mailbox."""
-        start = self.log.stat().st_size if self.log.exists() else 0
+        start = len(self.log.read_text()) if self.log.exists() else 0
         self.process = subprocess.Popen(
             [ATHOME, "--settings", self.settings, "serve"],
             stdout=self.log.open("a"),
@@ -103,6 +111,31 @@ class Dispatcher:
         """End the service; return its exit code."""
         self.process.send_signal(number)
         return self.process.wait(60)
+
+    def rows(self, query: str, *values: object) -> list[tuple]:
+        """Ask the dispatcher's database, which stays as it is."""
+        uri = f"file:{self.state / 'athome.db'}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=10)) as database:
+            return database.execute(query, values).fetchall()
+
+    def last(self, table: str) -> int:
+        """Return the newest id of a table; 0 when it is empty."""
+        return self.rows(f"SELECT coalesce(max(id), 0) FROM {table}")[0][0]  # noqa: S608 - the tests' own words
+
+    def verdicts(self, message_id: str, deliveries: int = 1) -> list[tuple[str, str]]:
+        """Wait until the audit has every delivery of a mail; return their verdicts and rules in its order."""
+        query = "SELECT verdict, rule FROM messages WHERE message_id = ? ORDER BY id"
+        return waited(
+            lambda: len(found := self.rows(query, message_id)) >= deliveries and found,
+            f"{message_id} was not looked at",
+        )
+
+    @contextmanager
+    def nothing_runs(self) -> Iterator[None]:
+        """Pass when no job has come of what was sent meanwhile, and looked at."""
+        before = self.last("jobs")
+        yield
+        assert before == self.last("jobs")
 
     def write(self, subject: str, sender: str = OPERATOR, **options: object) -> str:
         """Hand a mail of the staff to the lab's mail server; return its Message-ID."""

@@ -3,12 +3,11 @@
 import json
 import signal
 import subprocess
-import time
 
 import pytest
 
-from tests.fleet import CHECKIP_SERVERS, banned, forget, on, playbook
-from tests.road import ATHOME
+from tests.fleet import CHECKIP_SERVERS, banned, busy, forget, on, playbook
+from tests.road import ATHOME, waited
 
 ADDRESS = "203.0.113.8"
 
@@ -71,16 +70,23 @@ def test_a_partial_run_has_its_own_exit_code(dispatcher):
 
 
 def test_ctrl_c_cancels_and_frees_the_servers(dispatcher):
-    """The job ends as canceled, with exit code 6, and the next one can start."""
-    process = subprocess.Popen(
-        [ATHOME, "--settings", dispatcher.settings, "run", f"CHECKIP={ADDRESS}"], stdout=subprocess.PIPE
-    )
-    deadline = time.monotonic() + 20
-    while dispatcher.newest()["state"] != "running":
-        assert time.monotonic() < deadline
-    process.send_signal(signal.SIGINT)
-    assert 6 == process.wait(20)
-    assert "canceled" == dispatcher.newest()["state"]
+    """The job ends as canceled, with exit code 6, and the next one can start.
+
+    It cannot have ended by itself: another run holds gv1p's lock until it is gone.
+    """
+    forget(ADDRESS)
+    before = dispatcher.last("jobs")
+    query = "SELECT state FROM jobs WHERE id > ?"
+    with busy("gv1p"):
+        process = subprocess.Popen(
+            [ATHOME, "--settings", dispatcher.settings, "run", f"CHECKIP={ADDRESS}"], stdout=subprocess.PIPE
+        )
+        waited(lambda: ADDRESS in on("gv2p", "fail2ban-client", "get", "sshd", "ignoreip"), "gv2p unchanged")
+        assert [("running",)] == dispatcher.rows(query, before)
+        process.send_signal(signal.SIGINT)
+        assert 6 == process.wait(20)
+        assert [("canceled",)] == dispatcher.rows(query, before)
+        assert [] == dispatcher.rows("SELECT * FROM locks")
     assert 0 == dispatcher.athome("run", f"CHECKIP={ADDRESS}").returncode
 
 
@@ -105,15 +111,14 @@ def test_explain_tells_what_would_run_and_where(dispatcher, subject):
 )
 def test_a_bad_command_is_exit_code_2_with_every_problem(dispatcher, verb, subject):
     """What is wrong and a corrected command are on standard error, no traceback, and nothing runs."""
-    before = len(dispatcher.jobs())
-    done = dispatcher.athome(verb, subject, check=False)
-    assert 2 == done.returncode
-    assert "CHECKIP=203.0.113.7" in done.stderr
-    assert "Traceback" not in done.stderr
-    answer = json.loads(dispatcher.athome(verb, subject, "--json", check=False).stdout)
-    assert answer["problems"]
-    assert not answer["valid"]
-    assert before == len(dispatcher.jobs())
+    with dispatcher.nothing_runs():
+        done = dispatcher.athome(verb, subject, check=False)
+        assert 2 == done.returncode
+        assert "CHECKIP=203.0.113.7" in done.stderr
+        assert "Traceback" not in done.stderr
+        answer = json.loads(dispatcher.athome(verb, subject, "--json", check=False).stdout)
+        assert answer["problems"]
+        assert not answer["valid"]
 
 
 def test_the_shell_speaks_english_on_request(dispatcher):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.attack import reaches
 from tests import fleet
 
 ADDRESS, SIXTH = "198.51.100.23", "2001:db8:bad::7"
@@ -105,15 +106,15 @@ def test_cycle(fresh, address):
 def test_attacker_gets_in_again(fresh):
     """Somebody whom the firewall kept out gets in after the run, and after reload and restart, too."""
     fleet.on("gv1p", "fail2ban-client", "set", "sshd", "banip", ADDRESS)
-    assert not fleet.reaches(ADDRESS, "192.0.2.11")
+    assert not reaches(ADDRESS, "192.0.2.11")
     assert "blocked" == run("query")["gv1p"]["data"]["firewall"]
     assert "unbanned" == codes(run())["gv1p"]
-    assert fleet.reaches(ADDRESS, "192.0.2.11")
+    assert reaches(ADDRESS, "192.0.2.11")
     fleet.on("gv1p", "fail2ban-client", "reload")
     assert ADDRESS in fleet.on("gv1p", "fail2ban-client", "get", "sshd", "ignoreip")
     alive("gv1p")
     assert ADDRESS in fleet.on("gv1p", "fail2ban-client", "get", "sshd", "ignoreip")
-    assert fleet.reaches(ADDRESS, "192.0.2.11")
+    assert reaches(ADDRESS, "192.0.2.11")
     assert "verified" == codes(run("verify"))["gv1p"]
 
 
