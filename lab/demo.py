@@ -76,8 +76,10 @@ def _forget() -> None:
 
 def _athome(*arguments: str) -> str:
     done = subprocess.run(
-        [ATHOME, *arguments], env=_environment(), check=True, stdout=subprocess.PIPE, text=True
+        [str(ATHOME), *arguments], env=_environment(), check=False, capture_output=True, text=True
     )
+    if done.returncode:
+        raise SystemExit(done.stderr)
     return done.stdout.strip()
 
 
