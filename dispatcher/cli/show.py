@@ -17,21 +17,14 @@ from rich.text import Text
 from dispatcher.commands import InvalidCommand
 from dispatcher.i18n import N_, translations
 from dispatcher.jobs.job import Job
-from dispatcher.replies.diff import rows
+from dispatcher.replies.result import label, view
 from dispatcher.replies.sentences import sentence
-from dispatcher.replies.visible import visible
 from dispatcher.runs.report import HostResult, Report
 
 _TOKEN = re.compile(r"^\s*\[[^\]]{0,64}\]")
 
-_OUTCOMES = {
-    "changed": (N_("mudou"), "green"),
-    "ok": (N_("já estava"), "cyan"),
-    "failed": (N_("falhou"), "bold red"),
-    "unreachable": (N_("inacessível"), "bold yellow"),
-}
-_STYLES = {"+": "green", "-": "red"}
-_WOULD_CHANGE = N_("mudaria")
+_COLORS = {"changed": "green", "ok": "cyan", "failed": "bold red", "unreachable": "bold yellow"}
+_STYLES = {"+": "green", "-": "red", "@": "bold"}
 
 STATES = {
     "queued": N_("na fila"),
@@ -86,34 +79,34 @@ def problems(error: InvalidCommand, *, as_json: bool) -> None:
 
 
 def host_line(result: HostResult, *, check: bool) -> Text:
-    """Return one server's result as a line."""
-    word, style = _outcome(result, check=check)
-    return Text.assemble((f"{result.host:<10}", "bold"), (f"{word:<12}", style), _said(result, check=check))
+    """Return one server's result as a line, as it comes in."""
+    word = label(result, language_name(), check=check)
+    said = sentence(result.code, result.data, language_name(), check=check)
+    return Text.assemble((f"{result.host:<10}", "bold"), (f"{word:<12}", _COLORS[result.outcome]), said)
 
 
 def report(console: Console, shown: Report) -> None:
-    """Print a report: a table of servers, what else is to be known, and what changed."""
+    """Print what the mail says: the whole in one line, each server, what would change, what to do."""
     _ = language().gettext
-    if shown.problem:
-        console.print(
-            Text(sentence(shown.problem.code, shown.problem.data, language_name()), style="bold red")
-        )
-    if shown.hosts:
+    seen = view(shown, language_name())
+    console.print(Text(f"{seen.verdict} — {seen.headline}" if seen.headline else seen.verdict, style="bold"))
+    if seen.problem:
+        console.print(Text(seen.problem, style="bold red"))
+    if seen.servers:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for title in (_("Servidor"), _("Resultado"), _("O que aconteceu")):
             table.add_column(title)
-        for host in shown.hosts:
-            word, style = _outcome(host, check=shown.check)
-            table.add_row(escape(host.host), Text(word, style=style), Text(_said(host, check=shown.check)))
+        for server in seen.servers:
+            said = "\n".join(filter(None, (server.said, *server.notices, server.detail)))
+            table.add_row(escape(server.name), Text(server.label, style=_COLORS[server.outcome]), Text(said))
         console.print(table)
-    for host in shown.hosts:
-        for line in rows(host.diff):
-            if line.sign == "@":
-                console.print(Text(f"\n{host.host}: {line.text}", style="bold"))
-            else:
-                console.print(Text(f"{line.sign}{line.text}", style=_STYLES.get(line.sign, "dim")))
-    if shown.check:
-        console.print(Text(_("Simulação: nada foi alterado."), style="bold"))
+    for change in seen.changes:
+        console.print(Text(f"\n{change.servers}", style="bold"))
+        for line in change.lines:
+            sign = "" if line.sign == "@" else line.sign
+            console.print(Text(f"{sign}{line.text}", style=_STYLES.get(line.sign, "dim")))
+    for step in seen.steps:
+        console.print(Text(f"\n{step.servers}: {step.text}" if step.servers else f"\n{step.text}"))
 
 
 def job_json(job: Job) -> dict[str, Any]:
@@ -132,16 +125,3 @@ def job_json(job: Job) -> dict[str, Any]:
         "finished_at": job.finished_at.isoformat() if job.finished_at else None,
         "report": job.report.model_dump(mode="json") if job.report else None,
     }
-
-
-def _outcome(result: HostResult, *, check: bool) -> tuple[str, str]:
-    word, style = _OUTCOMES[result.outcome]
-    return language().gettext(_WOULD_CHANGE if check and result.outcome == "changed" else word), style
-
-
-def _said(result: HostResult, *, check: bool) -> str:
-    texts = [sentence(result.code, result.data, language_name(), check=check)]
-    texts += [sentence(notice.code, notice.data, language_name()) for notice in result.notices]
-    if words := result.data.get("msg"):  # SSH's own: a refused key is not a server that is off
-        texts.append(visible(str(words)))
-    return "\n".join(texts)

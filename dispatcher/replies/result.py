@@ -153,12 +153,17 @@ def _named(hosts: Sequence[HostResult], language: str) -> str:
     return translations(language).ngettext("{0} servidor", "{0} servidores", count).format(count)
 
 
+def label(host: HostResult, language: str, *, check: bool) -> str:
+    """Return the word for what happened on a server, as it stands on its chip and in the terminal."""
+    word = _WOULD_CHANGE if check and host.outcome == "changed" else _LABELS[host.outcome]
+    return translations(language).gettext(word)
+
+
 def _row(host: HostResult, language: str, *, check: bool) -> ServerRow:
-    label = _WOULD_CHANGE if check and host.outcome == "changed" else _LABELS[host.outcome]
     return ServerRow(
         name=visible(host.host, 80),
         outcome=host.outcome,
-        label=translations(language).gettext(label),
+        label=label(host, language, check=check),
         said=sentence(host.code, host.data, language, check=check),
         detail=visible(str(host.data.get("msg", "")), 200) if host.outcome == "unreachable" else "",
         notices=tuple(sentence(notice.code, notice.data, language) for notice in host.notices),
