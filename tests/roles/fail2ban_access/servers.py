@@ -8,9 +8,11 @@ the lab there is no way out, so they are fetched before.
 from __future__ import annotations
 
 import json
-import re
+import os
+import pickle
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +23,9 @@ from lab.mirror import debian_mirror
 ROLE = Path(__file__).parents[3] / "roles" / "fail2ban_access"
 MODULE = ROLE / "library" / "fail2ban_access.py"
 MARK = "<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"
+SETTLE = "\nSETTLE = 1.2 "  # what the module waits for failures on their way; most tests have none there
+SHORT = "\nSETTLE = 0.1 "
+END = b"<F2B_END_COMMAND>"
 CACHE = Path.home() / ".cache" / "athome-lab" / "fail2ban"
 # release: (Debian suite, packages). 0.11.2 does not run on Python 3.10 and newer: its own Python comes along.
 RELEASES = {
@@ -185,12 +190,31 @@ logpath = {folder}/fail2ban.log
         for jail in jails or ("sshd",):
             self.client("set", jail, "banip", address)
 
+    def ask(self, *words: str) -> object:
+        """Ask over fail2ban's socket: what its client asks, without the start of a program."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            # A path within the folder: the whole one may be longer than a socket's address can be.
+            folder = os.open(self.folder, os.O_PATH)
+            try:
+                connection.connect(f"/proc/self/fd/{folder}/socket")
+            finally:
+                os.close(folder)
+            connection.sendall(pickle.dumps(list(words)) + END)
+            answer = b""
+            while not answer.endswith(END):
+                part = connection.recv(65536)
+                assert part, "fail2ban closed the connection"
+                answer += part
+        code, value = pickle.loads(answer[: -len(END)])  # noqa: S301 - of a server that the test has started
+        assert code == 0, value
+        return value
+
     def banned(self, address: str) -> list[str]:
-        """The jails that ban exactly this address, in fail2ban's words."""
-        return sorted(re.findall(r"'(\w+)'", self.client("banned", address)))
+        """The jails that ban exactly this address."""
+        return sorted(self.ask("banned", address)[0])
 
     def ignored(self, jail: str) -> set[str]:
-        return set(re.findall(r"(?m)^[|`]- (\S+)", self.client("get", jail, "ignoreip")))
+        return set(self.ask("get", jail, "ignoreip"))
 
     def fail(self, address: str, times: int = 3) -> None:
         """Failed logins, as sshd writes them."""
@@ -198,6 +222,14 @@ logpath = {folder}/fail2ban.log
         line = f"{now} host sshd[1]: Failed password for root from {address} port 4711 ssh2\n"
         with (self.folder / "auth.log").open("a") as log:
             log.write(line * times)
+
+    def catches(self, address: str) -> None:
+        """Failed logins of one more address, until it is banned: those that came before have been seen."""
+        self.fail(address, 9)
+        end = time.time() + 20
+        while not self.banned(address):
+            assert time.time() < end
+            time.sleep(0.05)
 
     def nft(self, *words: str) -> str:
         return subprocess.run(
@@ -208,18 +240,29 @@ logpath = {folder}/fail2ban.log
         """Every file below the configuration folder, to see that nothing changed."""
         return {str(p.relative_to(self.etc)): p.read_bytes() for p in self.etc.rglob("*") if p.is_file()}
 
-    def module(
-        self, address: object, state: str = "present", python: str = sys.executable, **more: object
-    ) -> dict:
+    def module(self, address: object, state: str = "present", **options: object) -> dict:
         """Run the module as Ansible would, and return its result."""
-        process = self.popen(address, state, python, **more)
+        return self.result(self.popen(address, state, **options))
+
+    @staticmethod
+    def result(process: subprocess.Popen[bytes]) -> dict:
+        """Wait for a run's end and return its result."""
         out, err = process.communicate(timeout=120)
         assert err == b"", err.decode()
         result = json.loads(out)
         assert process.returncode == (1 if result["failed"] else 0)
         return result
 
-    def popen(self, address: object, state: str = "present", python: str = sys.executable, **more: object):
+    def popen(
+        self,
+        address: object,
+        state: str = "present",
+        *,
+        python: str = sys.executable,
+        patient: bool = False,
+        **more: object,
+    ):
+        """Start the module; ``patient``: it watches for late bans for as long as on a customer's server."""
         args = {
             "address": address,
             "state": state,
@@ -229,6 +272,8 @@ logpath = {folder}/fail2ban.log
         }
         args.update(more)
         source = MODULE.read_text().replace(MARK, json.dumps(args))
+        assert source.count(SETTLE) == 1
+        source = source if patient else source.replace(SETTLE, SHORT)
         process = subprocess.Popen(
             [*self.inside, python, "-B", "-"],
             stdin=subprocess.PIPE,
