@@ -81,10 +81,16 @@ def test_ctrl_c_cancels_and_frees_the_servers(dispatcher):
         process = subprocess.Popen(
             [ATHOME, "--settings", dispatcher.settings, "run", f"CHECKIP={ADDRESS}"], stdout=subprocess.PIPE
         )
-        waited(lambda: ADDRESS in on("gv2p", "fail2ban-client", "get", "sshd", "ignoreip"), "gv2p unchanged")
-        assert [("running",)] == dispatcher.rows(query, before)
-        process.send_signal(signal.SIGINT)
-        assert 6 == process.wait(20)
+        try:
+            waited(
+                lambda: ADDRESS in on("gv2p", "fail2ban-client", "get", "sshd", "ignoreip"),
+                "not in the middle",
+            )
+            assert [("running",)] == dispatcher.rows(query, before)
+            process.send_signal(signal.SIGINT)
+            assert 6 == process.wait(20)
+        finally:
+            process.kill()
         assert [("canceled",)] == dispatcher.rows(query, before)
         assert [] == dispatcher.rows("SELECT * FROM locks")
     assert 0 == dispatcher.athome("run", f"CHECKIP={ADDRESS}").returncode
