@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from dispatcher.cli.show import language, problems, without_token
-from dispatcher.commands import InvalidCommand
-from dispatcher.commands.parser import Request, parse
+from dispatcher.cli.show import language, requested
+from dispatcher.commands.parser import Request
 from dispatcher.inventory import Inventory, InventorySource
 from dispatcher.settings import load
 
@@ -28,11 +26,7 @@ def explain(settings_path: Path, subject: str, *, as_json: bool) -> None:
     Termina com 0 se o comando é válido e com 2 se não é.
     """
     settings = load(settings_path)
-    try:
-        request = parse(without_token(subject))
-    except InvalidCommand as error:
-        problems(error, as_json=as_json)
-        sys.exit(2)
+    request = requested(subject, as_json=as_json)
     plan = _plan(request, InventorySource(settings.inventory).read())
     if as_json:
         click.echo(json.dumps({"valid": True, **plan}, ensure_ascii=False, indent=2))

@@ -13,9 +13,8 @@ from threading import Event, Thread
 import click
 from rich.console import Console
 
-from dispatcher.cli.show import host_line, job_json, language, language_name, problems, report, without_token
-from dispatcher.commands import InvalidCommand
-from dispatcher.commands.parser import Request, parse
+from dispatcher.cli.show import host_line, job_json, language, language_name, report, requested
+from dispatcher.commands.parser import Request
 from dispatcher.errors import StoreError
 from dispatcher.inventory import Inventory, InventorySource
 from dispatcher.jobs.database import connect
@@ -42,11 +41,7 @@ def run(settings_path: Path, subject: str, *, check: bool, as_json: bool) -> Non
     esgotado) ou 6 (cancelado com Ctrl-C).
     """
     settings = load(settings_path)
-    try:
-        request = parse(without_token(subject))
-    except InvalidCommand as error:
-        problems(error, as_json=as_json)
-        sys.exit(2)
+    request = requested(subject, as_json=as_json)
     inventory = InventorySource(settings.inventory).read()
     store = Store(connect(settings.database_url))
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)

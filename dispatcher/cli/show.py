@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from gettext import NullTranslations
 from typing import Any
 
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dispatcher.commands import InvalidCommand
+from dispatcher.commands.parser import Request, parse
 from dispatcher.i18n import N_, translations
 from dispatcher.jobs.job import Job
 from dispatcher.replies.result import label, view
@@ -47,9 +49,16 @@ def language_name() -> str:
     return os.environ.get("ATHOME_LANGUAGE", "pt_BR")
 
 
-def without_token(subject: str) -> str:
-    """Return a subject without what stands in the token's place: dropped unread, a shell needs none."""
-    return _TOKEN.sub("", subject, count=1)
+def requested(subject: str, *, as_json: bool) -> Request:
+    """Return what a subject asks for, or print everything that is wrong with it and end with exit code 2.
+
+    What stands in a token's place is dropped unread: a shell needs none.
+    """
+    try:
+        return parse(_TOKEN.sub("", subject, count=1))
+    except InvalidCommand as error:
+        problems(error, as_json=as_json)
+        sys.exit(2)
 
 
 def problems(error: InvalidCommand, *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ To add a command, read ``checkip.py``, write one like it, and add its row to ``C
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -44,7 +45,7 @@ class InvalidCommand(ValueError):  # noqa: N818 - an answer for the sender, not 
         self.corrected = corrected
 
 
-class Command(BaseModel):
+class Command(BaseModel, ABC):
     """One validated command. Fields are named after the subject's keys, in lower case."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,14 +56,14 @@ class Command(BaseModel):
     purpose: ClassVar[str]  # one sentence for the help, a catalogue entry
     example: ClassVar[str]  # a valid subject, without token
 
+    @abstractmethod
     def servers(self, inventory: Inventory) -> tuple[str, ...]:
         """Return the inventory hosts that this command changes, which are locked while it runs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def extravars(self) -> dict[str, Any]:
         """Return the playbook's variables: plain data, made safe against templating by the runner."""
-        raise NotImplementedError
 
+    @abstractmethod
     def subject(self) -> str:
         """Return the canonical subject, without token: the same command always gives the same text."""
-        raise NotImplementedError
