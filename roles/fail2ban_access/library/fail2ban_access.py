@@ -35,6 +35,7 @@ except NameError:
 OLDEST = (0, 11, 2)  # the first with `banned`
 SETTLE = 1.2  # seconds in which a failure that was already queued becomes a ban, whitelist or not
 POLL = 0.1
+ACTION = 0.3  # seconds from a ban in fail2ban's list to its rule in the kernel
 PATHS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
 VARIABLE = "athome_whitelist"
 
@@ -929,10 +930,26 @@ class Work(object):
         while True:
             left = since + SETTLE - time.time()
             if self.server.banning(self.address):
+                time.sleep(ACTION)  # an unban that overtakes the ban's action would leave its rule behind
                 self.server.ask("unban", self.address)
             if left <= 0:
                 return self.server.banning(self.address)
             time.sleep(min(POLL, left))
+
+    def overtaken(self):
+        """The kernel has a rule of fail2ban that fail2ban no longer knows of: let it ban, and unban in order."""
+        texts = " ".join(rule.text for rule in self.rules if rule.ours)
+        jails = [jail for jail in self.jails if jail in texts]
+        if self.subnets or not jails:
+            return
+        for jail in jails:
+            self.server.ask("set", jail, "banip", self.address)
+        end = time.time() + SETTLE
+        while time.time() < end and not set(jails) <= set(self.server.banning(self.address)):
+            time.sleep(POLL)
+        time.sleep(ACTION)
+        self.server.ask("unban", self.address)
+        self.look_at_firewall()
 
     def present(self):
         """Unban everywhere, whitelist at run time and for good; then look whether it holds."""
@@ -955,6 +972,8 @@ class Work(object):
             still = self.settle(since)
             self.ignored = self.server.ignored(self.jails)
             self.look_at_firewall()
+            if not still and self.data["firewall"] == "blocked":
+                self.overtaken()
         elif self.changed:
             self.ignored = dict((jail, items + [TEXT(self.address)]) for jail, items in self.ignored.items())
             self.rules = [rule for rule in self.rules if not (rule.ours and self.banned) or self.subnets]

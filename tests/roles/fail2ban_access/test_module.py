@@ -375,6 +375,18 @@ def test_queued_failures(server):
         assert [] == server.banned(address)
 
 
+def test_a_rule_that_fail2ban_has_forgotten(server):
+    """An unban that overtook the ban's own action left a rule in the kernel: the run takes it out too."""
+    server.ban(ADDRESS, "sshd")
+    server.client("unban", ADDRESS)
+    server.nft("add", "element", "inet", "f2b-table", "addr-set-sshd", f"{{ {ADDRESS} }}")
+    assert [] == server.banned(ADDRESS)
+    result = server.module(ADDRESS)
+    assert ("fail2ban.whitelisted", "clear") == (result["code"], result["data"]["firewall"])
+    assert ADDRESS not in server.nft("list", "ruleset")
+    assert [] == server.banned(ADDRESS)
+
+
 def test_ignorecache(make_server):
     """An address that fail2ban had cached as not ignored is ignored at once, and the cache stays set."""
     server = make_server(sshd='ignorecache = key="<ip>", max-count=200, max-time=1h').start()
