@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 
 from dispatcher.commands import InvalidCommand
-from dispatcher.commands.parser import Request, parse
+from dispatcher.commands.parser import parse
 from dispatcher.errors import AthomeError
 from dispatcher.inventory import InventorySource
 from dispatcher.jobs.job import Order
@@ -15,7 +15,6 @@ from dispatcher.jobs.store import Delivery, Store
 from dispatcher.mail.admission import Admission, Verdict
 from dispatcher.mail.mailbox import Disposition
 from dispatcher.mail.message import Message, RawMessage
-from dispatcher.mail.senders import Sender
 from dispatcher.replies.compose import Composer, Reply
 
 log = logging.getLogger(__name__)
@@ -78,21 +77,15 @@ class Intake:
         except InvalidCommand as error:
             reply = self._composer.rejected(sender.address, sender.language, message, error)
             return None, reply, _delivery(raw, message, "refused", "grammar", str(error))
-        return self._order(request, message, sender), None, delivery
-
-    def _order(self, request: Request, message: Message, sender: Sender) -> Order:
-        command = request.command
-        return Order(
-            keyword=command.keyword,
-            subject=command.subject(),
-            arguments=command.model_dump(mode="json"),
-            servers=tuple(sorted(command.servers(self._inventory.read()))),
-            check=request.check,
+        order = Order.of(
+            request,
+            self._inventory.read(),
             language=sender.language,
             sender=sender.address,
             message_id=message.message_id,
             references=message.references,
         )
+        return order, None, delivery
 
 
 def _delivery(raw: RawMessage, message: Message | None, verdict: str, rule: str, reason: str) -> Delivery:

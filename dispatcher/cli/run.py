@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 
@@ -14,9 +15,8 @@ import click
 from rich.console import Console
 
 from dispatcher.cli.show import host_line, job_json, language, language_name, report, requested
-from dispatcher.commands.parser import Request
 from dispatcher.errors import StoreError
-from dispatcher.inventory import Inventory, InventorySource
+from dispatcher.inventory import InventorySource
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.job import Job, Order, State
 from dispatcher.jobs.store import LEASE, Store
@@ -45,25 +45,14 @@ def run(settings_path: Path, subject: str, *, check: bool, as_json: bool) -> Non
     inventory = InventorySource(settings.inventory).read()
     store = Store(connect(settings.database_url))
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
-    job = _run(settings, store, _order(request, inventory, check=check), console)
+    order = Order.of(replace(request, check=check or request.check), inventory, language=language_name())
+    job = _run(settings, store, order, console)
     if as_json:
         click.echo(json.dumps(job_json(job), ensure_ascii=False, indent=2))
     elif job.report:
         console.print()
         report(console, job.report)
     sys.exit(EXIT_CODES[job.state.value])
-
-
-def _order(request: Request, inventory: Inventory, *, check: bool) -> Order:
-    command = request.command
-    return Order(
-        keyword=command.keyword,
-        subject=command.subject(),
-        arguments=command.model_dump(mode="json"),
-        servers=tuple(sorted(command.servers(inventory))),
-        check=check or request.check,
-        language=language_name(),
-    )
 
 
 def _run(settings: Settings, store: Store, order: Order, console: Console) -> Job:

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from dispatcher.commands.parser import Request
+from dispatcher.inventory import Inventory
 from dispatcher.runs.report import Report
 
 
@@ -47,6 +49,31 @@ class Order:
     sender: str | None = None  # None: from the shell, nobody is written to
     message_id: str | None = None  # of the mail, with its angle brackets
     references: str = ""  # of the mail, so that the reply threads
+
+    @classmethod
+    def of(
+        cls,
+        request: Request,
+        inventory: Inventory,
+        *,
+        language: str,
+        sender: str | None = None,
+        message_id: str | None = None,
+        references: str = "",
+    ) -> Order:
+        """Return the order of a request on this fleet. Raises InventoryError when its group is missing."""
+        command = request.command
+        return cls(
+            keyword=command.keyword,
+            subject=command.subject(),
+            arguments=command.model_dump(mode="json"),
+            servers=tuple(sorted(command.servers(inventory))),
+            check=request.check,
+            language=language,
+            sender=sender,
+            message_id=message_id,
+            references=references,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
