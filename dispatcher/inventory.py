@@ -71,6 +71,8 @@ def _ask_ansible(path: Path) -> Inventory:
             }
             done = subprocess.run(
                 [str(program), "--inventory", str(path), "--list"],
+                # Ansible refuses an input that does not block, as an SSH that shares ours may leave it.
+                stdin=subprocess.DEVNULL,
                 cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=True,
             )  # fmt: skip
         answer = json.loads(done.stdout)

@@ -18,13 +18,16 @@ CHECKIP_SERVERS = ("gv1p", "gv2p", "gv3p", "voip1")
 def on(host: str, *command: str, check: bool = True) -> str:
     """Run a command on a server of the lab, as root by SSH."""
     ssh = ["ssh", "-F", "/run/athome-lab/ssh/config", host, *command]
-    return subprocess.run(ssh, capture_output=True, text=True, check=check, timeout=60).stdout
+    done = subprocess.run(
+        ssh, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=check, timeout=60
+    )
+    return done.stdout
 
 
 def playbook(name: str, *arguments: str, check: bool = True) -> str:
     """Run a playbook as an operator does who has Ansible alone."""
     done = subprocess.run(
-        [PLAYBOOK, "-i", "inventory/lab", f"playbooks/{name}", *arguments],
+        [PLAYBOOK, "-i", "inventory/lab", f"playbooks/{name}", *arguments], stdin=subprocess.DEVNULL,
         cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stdout + done.stderr

@@ -53,6 +53,20 @@ def test_an_ansible_that_hangs_is_an_error_that_passes(monkeypatch):
         InventorySource(PROJECT / "inventory/lab").read()
 
 
+def test_an_input_that_does_not_block_is_no_obstacle():
+    """An SSH in the background makes the shell's input so for all who share it; Ansible refuses such a one."""
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)  # noqa: FBT003 - positional only
+    before = os.dup(0)
+    try:
+        os.dup2(ours, 0)
+        assert InventorySource(PROJECT / "inventory/lab").read().groups
+    finally:
+        os.dup2(before, 0)
+        for file in (ours, theirs, before):
+            os.close(file)
+
+
 def test_ansible_learns_none_of_our_secrets(tmp_path, monkeypatch):
     """An inventory plug-in runs foreign code: it sees a clean environment."""
     monkeypatch.setenv("ATHOME_IMAP_PASSWORD", "correct-horse")
