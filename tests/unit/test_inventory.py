@@ -54,9 +54,9 @@ def test_an_ansible_that_hangs_is_an_error_that_passes(monkeypatch):
 
 
 def test_an_input_that_does_not_block_is_no_obstacle():
-    """An SSH in the background makes the shell's input so for all who share it; Ansible refuses such a one."""
+    """An SSH in the background makes it so for all who share the input; Ansible refuses such a one."""
     ours, theirs = os.pipe()
-    os.set_blocking(ours, False)  # noqa: FBT003 - positional only
+    os.set_blocking(ours, False)
     before = os.dup(0)
     try:
         os.dup2(ours, 0)
