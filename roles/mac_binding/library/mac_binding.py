@@ -891,12 +891,15 @@ class Work(object):
                            value=self.extension[:60])
             for field in ("mac_before", "mac_after"):
                 self.data[field] = valid_mac(field, args[field])
-        missing = [] if args["confirmed"] is True else ["mac_binding_confirmed"]
+        missing = []
         self.specs = [file_spec(number, given, missing) for number, given in enumerate(args["files"] or [])]
         if not self.specs:
             missing.append("mac_binding_files")
-        self.notify = notify_spec(args["notify"] or {}, missing)
-        self.verification = verify_spec(args["verify"] or {}, missing)
+        if args["state"] in ("present", "undone"):  # to look is allowed before, and helps to fill in the form
+            if args["confirmed"] is not True:
+                missing.insert(0, "mac_binding_confirmed")
+            self.notify = notify_spec(args["notify"] or {}, missing)
+            self.verification = verify_spec(args["verify"] or {}, missing)
         if missing:
             raise Stop("not_confirmed", "this server's files are not described in the inventory; fill in: "
                        + ", ".join(missing), missing=missing)
