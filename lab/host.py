@@ -63,7 +63,7 @@ def prepare(host: topology.Host, setup: Setup) -> None:
 
 
 def lay(source: Path, target: Path, values: Mapping[str, str]) -> None:
-    """Copy a tree of configuration; a file named *.in is a string.Template filled with `values`."""
+    """Copy a tree of configuration and programs; *.in is a string.Template to be filled with `values`."""
     for path in sorted(source.rglob("*")):
         to = target / path.relative_to(source)
         if path.is_symlink():
@@ -75,6 +75,8 @@ def lay(source: Path, target: Path, values: Mapping[str, str]) -> None:
             to.with_suffix("").write_text(Template(path.read_text()).substitute(values))
         else:
             shutil.copyfile(path, to)
+            if os.access(path, os.X_OK):
+                to.chmod(0o755)
 
 
 def _write_identity(host: topology.Host, setup: Setup, upper: Path) -> None:

@@ -47,6 +47,7 @@ FAIL2BAN = Service(
         ("Jail 'sshd' started", "Jail 'asterisk' started", "Jail 'recidive' started"),
     ),
 )
+ARIMONITOR = Service(name="arimonitor", local_ports=(8077,))  # with the files of Asterisk that it reads
 WEED = Service(name="weed", ports=(8333,))
 DNSMASQ = Service(name="dnsmasq", ports=(53,))
 OPENDKIM = Service(name="opendkim", local_ports=(8891,))
@@ -55,6 +56,7 @@ DOVECOT = Service(name="dovecot", ports=(143, 993), local_ports=(24, 12345))
 POSTFIX = Service(name="postfix", ports=(25, 587))
 
 SIP = (RSYSLOG, SSH, FAIL2BAN)
+PHONES = (*SIP, ARIMONITOR)  # where the telephones' MAC addresses are kept
 MAIL = (RSYSLOG, SSH, DNSMASQ, OPENDKIM, OPENDMARC, DOVECOT, POSTFIX)
 
 
@@ -80,9 +82,9 @@ class Host:
 
 
 HOSTS = (
-    Host(name="gv1p", number=11, image="sip", services=SIP),
-    Host(name="gv2p", number=12, image="sip", services=SIP),
-    Host(name="gv3p", number=13, image="sip", services=SIP),
+    Host(name="gv1p", number=11, image="sip", services=PHONES),
+    Host(name="gv2p", number=12, image="sip", services=PHONES),
+    Host(name="gv3p", number=13, image="sip", services=PHONES),
     Host(name="voip1", number=21, image="sip", services=SIP),
     Host(name="voip3", number=23, image="sip", services=SIP),
     Host(name="audio", number=31, image="py27", services=(SSH,)),  # Python 2.7 only
