@@ -84,16 +84,20 @@ def style(value):
     return len(groups[0]), separator, case
 
 
-def written(mac, like, notation, case):
-    """b'010203040506' in the file's notation: that of the first of `like`, or of most of them.
+def most(values, otherwise):
+    return max(values, key=values.count) if values else otherwise
 
-    `like` is the value that is replaced, if there is one, then every other MAC of the file.
-    """
-    styles = [style(value) for value in like if bare(value)]
-    cases = [letters for _size, _separator, letters in styles if letters]
+
+def written(mac, old, others, notation="auto", case="auto"):
+    """b'010203040506' as the value that it replaces is written, or, without one, as most of the file's others."""
+    given = style(old) if bare(old) else (None, None, None)
+    styles = [style(value) for value in others if bare(value)]
+    if notation != "auto":
+        size, separator = NOTATIONS[notation]
+    else:
+        size, separator = given[:2] if given[0] else most([known[:2] for known in styles], NOTATIONS["plain"])
     if case == "auto":
-        case = cases[0] if styles and styles[0][2] else max(cases or ["lower"], key=cases.count)
-    size, separator = NOTATIONS.get(notation) or (styles[0][:2] if styles else NOTATIONS["plain"])
+        case = given[2] or most([known[2] for known in styles if known[2]], "lower")
     mac = mac.upper() if case == "upper" else mac.lower()
     return separator.join(mac[at:at + size] for at in range(0, 12, size))
 
@@ -194,10 +198,8 @@ class File(object):
                        b"" if delete else check.shown(extension))]
 
     def write(self, mac, place):
-        like = [other.value for other in self.places]
-        if place:
-            like.insert(0, place.value)
-        return written(mac, like, self.spec["notation"], self.spec["case"])
+        others = [other.value for other in self.places]
+        return written(mac, place.value if place else b"", others, self.spec["notation"], self.spec["case"])
 
     def shown(self, extension):
         """What a diff shows of the place: never the line's other fields, which may be passwords."""
@@ -275,7 +277,7 @@ class Ini(File):
     SETTING = re.compile(br"[ \t]*([^=]*?)[ \t]*=>?")
 
     def read(self):
-        self.sections, self.depths = [], {}
+        self.sections = []
         key, depth = self.spec["key"].lower(), 0
         for number, offset, line in self.lines():
             before = depth
@@ -326,10 +328,10 @@ class Ini(File):
         owner = [section for section in found if not section.more] or found
         if len(owner) > 1 or owner[0].end is None:  # None: all of it lies beside an open block comment
             raise self.ambiguous(extension, [section.line for section in owner])
-        prefix = self.spec["key"] + b"="
-        if self.places:  # as the file's other settings of this name are written
-            place = self.places[0]
-            prefix = self.content[place.bounds[0]:place.start]
+        # As the file's other settings of this name are written, unless something else stands in that line.
+        plain = re.compile(br"(?i)[ \t]*" + re.escape(self.spec["key"]) + br"[ \t]*=>?[ \t]*\Z")
+        written = [self.content[place.bounds[0]:place.start] for place in self.places]
+        prefix = ([text for text in written if plain.match(text)] + [self.spec["key"] + b"="])[0]
         return self.insert(owner[0].end, prefix + value)
 
     def removing(self, place):
@@ -393,6 +395,8 @@ class Names(File):
             raise Stop("cannot_add", "%s: a file of extension %s cannot be made up; make it with the tool that "
                        "makes the others" % (to_text(self.path), to_text(extension)), file=self.path)
         old = os.path.join(self.path, place.start)
+        if os.path.islink(old):  # the way back would make a file of it
+            raise Stop("file_error", "%s is a symbolic link" % to_text(old), file=old, error="symbolic link")
         content = self.content[place.start]
         if not mac:
             return [Change(old, content, None, place.start + b"\n")]
@@ -489,13 +493,13 @@ PANEL = re.compile(
 )
 
 
-def look_at(path, spec_path):
+def look_at(path, spec_path, names=1):
     """The bytes of a file that may be changed. Raises Stop when it may not."""
     try:
         about = os.stat(path)
         if not stat.S_ISREG(about.st_mode):
             raise Stop("file_error", "%s is no file" % to_text(path), file=spec_path, error="not a file")
-        if about.st_nlink > 1:  # to replace it would leave the other name with the old content
+        if names == 1 < about.st_nlink:  # to replace it would leave the other name with the old content
             raise Stop("file_error", "%s has %d names (hard links)" % (to_text(path), about.st_nlink),
                        file=spec_path, error="%d hard links" % about.st_nlink)
         with io.open(path, "rb") as file:
@@ -522,7 +526,7 @@ def load(spec, overlay):
         raise Stop("file_error", "%s: %s" % (to_text(real), error.strerror), file=real, error=error.strerror)
     before, after = spec["name"].split(b"{mac}")
     names = [name for name in names if name.startswith(before) and name.endswith(after)]
-    content = dict((name, look_at(os.path.join(real, name), real)) for name in names
+    content = dict((name, look_at(os.path.join(real, name), real, names=None)) for name in names
                    if os.path.isfile(os.path.join(real, name)))
     for path in overlay:
         if os.path.dirname(path) == real:
@@ -805,8 +809,9 @@ class Transaction(object):
 
     def __init__(self, work, changes, extension, before, after, undoes=None):
         self.work, self.store, self.changes = work, work.store, changes
+        now = time.time()
         self.id = "%s%06d-%s" % (
-            time.strftime("%Y%m%dT%H%M%S", time.gmtime()), int(time.time() * 1000000) % 1000000,
+            time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)), int(now * 1000000) % 1000000,
             binascii.hexlify(os.urandom(2)).decode("ascii"))
         self.about = {
             "transaction": self.id, "extension": to_text(extension), "mac_before": to_text(before),
@@ -1050,10 +1055,10 @@ class Work(object):
         said = set(mac for _file, mac in values)
         if len(said) == 1:
             raise Stop("mismatch", "extension %s does not have the MAC mac_before now" % to_text(self.extension),
-                       present=said.pop())
+                       present=said.pop()[:60])
         raise Stop("files_disagree", "the files do not say the same of extension %s; nothing was changed"
                    % to_text(self.extension),
-                   values=[{"file": file.path, "mac": mac} for file, mac in values])
+                   values=[{"file": file.path, "mac": mac[:60]} for file, mac in values])
 
     def undone(self):
         wanted = to_text(self.args["transaction"] or "")
