@@ -72,14 +72,15 @@ class Intake:
             return None, None, delivery
         if verdict.decision == "refused":
             return None, self._composer.invalid_token(sender.address, sender.language, message), delivery
+        inventory = self._inventory.read()
         try:
-            request = parse(verdict.subject or "")
+            request = parse(verdict.subject or "", inventory)
         except InvalidCommand as error:
             reply = self._composer.rejected(sender.address, sender.language, message, error)
             return None, reply, _delivery(raw, message, "refused", "grammar", str(error))
         order = Order.of(
             request,
-            self._inventory.read(),
+            inventory,
             language=sender.language,
             sender=sender.address,
             message_id=message.message_id,

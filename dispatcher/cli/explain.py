@@ -26,8 +26,9 @@ def explain(settings_path: Path, subject: str, *, as_json: bool) -> None:
     Termina com 0 se o comando é válido e com 2 se não é.
     """
     settings = load(settings_path)
-    request = requested(subject, as_json=as_json)
-    plan = _plan(request, InventorySource(settings.inventory).read())
+    inventory = InventorySource(settings.inventory).read()
+    request = requested(subject, inventory, as_json=as_json)
+    plan = _plan(request, inventory)
     if as_json:
         click.echo(json.dumps({"valid": True, **plan}, ensure_ascii=False, indent=2))
         return

@@ -41,8 +41,8 @@ def run(settings_path: Path, subject: str, *, check: bool, as_json: bool) -> Non
     esgotado) ou 6 (cancelado com Ctrl-C).
     """
     settings = load(settings_path)
-    request = requested(subject, as_json=as_json)
     inventory = InventorySource(settings.inventory).read()
+    request = requested(subject, inventory, as_json=as_json)
     store = Store(connect(settings.database_url))
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     order = Order.of(replace(request, check=check or request.check), inventory, language=language_name())

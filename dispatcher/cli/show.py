@@ -18,6 +18,7 @@ from rich.text import Text
 from dispatcher.commands import InvalidCommand
 from dispatcher.commands.parser import Request, parse
 from dispatcher.i18n import N_, translations
+from dispatcher.inventory import Inventory
 from dispatcher.jobs.job import Job
 from dispatcher.replies.result import label, view
 from dispatcher.replies.sentences import sentence
@@ -49,13 +50,13 @@ def language_name() -> str:
     return os.environ.get("ATHOME_LANGUAGE", "pt_BR")
 
 
-def requested(subject: str, *, as_json: bool) -> Request:
+def requested(subject: str, inventory: Inventory, *, as_json: bool) -> Request:
     """Return what a subject asks for, or print everything that is wrong with it and end with exit code 2.
 
     What stands in a token's place is dropped unread: a shell needs none.
     """
     try:
-        return parse(_TOKEN.sub("", subject, count=1))
+        return parse(_TOKEN.sub("", subject, count=1), inventory)
     except InvalidCommand as error:
         problems(error, as_json=as_json)
         sys.exit(2)

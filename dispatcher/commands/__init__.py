@@ -2,9 +2,11 @@
 
 from dispatcher.commands.base import Command, InvalidCommand, Problem
 from dispatcher.commands.checkip import CheckIp
+from dispatcher.commands.macchange import MacChange
 
 COMMANDS: dict[str, type[Command]] = {
     "CHECKIP": CheckIp,
+    "MACCHANGE": MacChange,
 }
 
 __all__ = ["COMMANDS", "Command", "InvalidCommand", "Problem"]

@@ -36,17 +36,23 @@ class Problem:
 class InvalidCommand(ValueError):  # noqa: N818 - an answer for the sender, not a fault of ours
     """A subject that is no valid command: every problem at once, and a subject to copy.
 
-    ``corrected`` is a whole valid subject without the token, made from what was understood.
+    ``corrected`` is a whole valid subject without the token, made from what was understood. ``invented``
+    names its fields with an example's value, because theirs could not be understood.
     """
 
-    def __init__(self, problems: tuple[Problem, ...], corrected: str) -> None:
+    def __init__(self, problems: tuple[Problem, ...], corrected: str, invented: tuple[str, ...] = ()) -> None:
         super().__init__("; ".join(f"{problem.field}: {problem.code}" for problem in problems))
         self.problems = problems
         self.corrected = corrected
+        self.invented = invented
 
 
 class Command(BaseModel, ABC):
-    """One validated command. Fields are named after the subject's keys, in lower case."""
+    """One validated command. Fields are named after the subject's keys, in lower case and in their order.
+
+    Validated with the context ``{"servers": …}``, the hosts of its group, it names only servers that there
+    are. Without, as a stored command is read again, it keeps the server that it was accepted with.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,3 +73,7 @@ class Command(BaseModel, ABC):
     @abstractmethod
     def subject(self) -> str:
         """Return the canonical subject, without token: the same command always gives the same text."""
+
+    def reverse(self) -> Command | None:
+        """Return the command that takes this one back; None when no command does."""
+        return None

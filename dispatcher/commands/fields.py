@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
+from difflib import SequenceMatcher
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 # RFC 1123 host name, with at least one letter: what people write when they mean a server, not an address.
 _NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*\.?")
 
-
 _THIS_NETWORK = ip_network("0.0.0.0/8")  # RFC 1122: no source of real traffic
+
+_EXTENSION = re.compile("[0-9]{1,10}")
+_BETWEEN = re.compile(
+    " (?:e|a|ate|and|to) | ?[,;/&. -] ?", re.IGNORECASE
+)  # the extensions of a list or range
+
+_NEAR = 0.6  # difflib's own measure of what is close
 
 
 def refuse(code: str, suggestion: str | None = None, **data: str) -> PydanticCustomError:
     """Return the error that the parser turns into a Problem of this code."""
     return PydanticCustomError(code, "{code}", {"code": code, "suggestion": suggestion, "data": data})
+
+
+def _given(text: str) -> str:
+    if not text:
+        raise refuse("field.empty")
+    return text
 
 
 def _address(text: str) -> IPv4Address | IPv6Address:
@@ -78,4 +93,49 @@ def _valid(text: str) -> str | None:
         return None
 
 
-Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_address)]
+def _extension(text: str) -> str:
+    """Accept one extension."""
+    if _EXTENSION.fullmatch(text):
+        return text
+    parts = _BETWEEN.split(" ".join(text.split()))
+    if len(parts) > 1 and all(_EXTENSION.fullmatch(part) for part in parts):
+        raise refuse("extension.list", suggestion=parts[0])
+    first, _, rest = text.partition(" ")
+    if rest and _EXTENSION.fullmatch(first):
+        raise refuse("field.extra_text", suggestion=first, text=rest.strip()[:80])
+    numbers = re.findall("[0-9]+", text)
+    near = numbers[0] if len(numbers) == 1 and _EXTENSION.fullmatch(numbers[0]) else None
+    raise refuse("extension.invalid", suggestion=near)
+
+
+def _server(text: str, info: ValidationInfo) -> str:
+    """Accept a server of the context's ``servers`` in any case; return it as it is written there."""
+    servers: Sequence[str] | None = (info.context or {}).get("servers")
+    if servers is None or text in servers:
+        return text
+    names = {name.lower(): name for name in servers}
+    if name := names.get(text.lower()):
+        return name
+    first, _, rest = text.partition(" ")
+    if rest and (name := names.get(first.lower())):
+        raise refuse("field.extra_text", suggestion=name, text=rest.strip()[:80])
+    near = names.get(_nearest_name(text.lower(), list(names)) or "")
+    raise refuse("server.unknown", suggestion=near, known=", ".join(servers))
+
+
+def _nearest_name(text: str, names: Sequence[str]) -> str | None:
+    """Return the one name that is most like the text; of two that are equally so, neither."""
+
+    def likeness(name: str) -> tuple[float, int]:
+        same = Counter(text) & Counter(name)  # letters that changed places are all there
+        return SequenceMatcher(None, text, name).ratio(), sum(same.values())
+
+    ranked = sorted(((likeness(name), name) for name in names), reverse=True)
+    (best, name), second = ranked[0], ranked[1:2]
+    return name if best[0] >= _NEAR and not (second and second[0][0] == best) else None
+
+
+# Of several validators the last one looks first.
+Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_address), BeforeValidator(_given)]
+Extension = Annotated[str, BeforeValidator(_extension), BeforeValidator(_given)]
+Server = Annotated[str, BeforeValidator(_server), BeforeValidator(_given)]

@@ -4,26 +4,30 @@ The grammar, ASCII only, keys in any case::
 
     subject = KEY "=" value *(" " KEY "=" value) [" SIMULAR" / " CHECK"]
 
-A value reaches to the next known key, so that a date may have a space before its time.
+A value reaches to the next known key, so that a date may have a space before its time, and may be empty.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from types import NoneType
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from dispatcher.commands import COMMANDS
 from dispatcher.commands.base import Command, InvalidCommand, Problem
+from dispatcher.commands.correction import Correction, corrected
+from dispatcher.commands.pairs import KEY, SHOWN, split
+from dispatcher.inventory import Inventory
 
 MAX_LENGTH = 998  # RFC 5322: one line
-_SHOWN = 80  # characters of a bad value that are shown back
 _CHECK = re.compile(r"\s+(SIMULAR|CHECK)\s*$", re.IGNORECASE)
 _TEMPLATE = re.compile(r"\{[{%#]|[}%#]\}")  # Jinja's signs: never data in any of our commands
 _PREVIEW = ("SIMULAR", "SIMULACAO", "SIMULATE")
-_KEY = re.compile(r"(?:^|(?<=\s))([A-Za-z][A-Za-z0-9_]*)\s*=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +37,28 @@ class Request:
     command: Command
     check: bool = False
 
+    @property
+    def subject(self) -> str:
+        """The canonical subject, as a preview if it is one."""
+        return self.command.subject() + (" SIMULAR" if self.check else "")
 
-def parse(subject: str) -> Request:
-    """Return the request of a subject whose token is already off. Raises InvalidCommand.
 
-    Whoever asked for a preview, however misspelt, is never offered the real thing as the correction.
+def parse(subject: str, inventory: Inventory) -> Request:
+    """Return the request of a subject whose token is already off.
+
+    The inventory's servers are those that there are, and the commands those that it has a group for. Raises
+    InvalidCommand, with a correction that is valid on this very inventory, and InventoryError when it has a
+    group for none. Whoever asked for a preview, however misspelt, is never offered the real thing.
     """
+    commands = {word: kind for word, kind in COMMANDS.items() if inventory.groups.get(kind.group)}
+    if not commands:
+        inventory.group(next(iter(COMMANDS.values())).group)  # the error names it
     try:
-        return _parse(subject)
+        return _Parser(inventory, commands).parse(subject)
     except InvalidCommand as error:
         preview = any(_means_preview(word) for word in re.findall("[A-Za-z]+", subject[:MAX_LENGTH]))
         if preview and not _CHECK.search(error.corrected):
-            raise InvalidCommand(error.problems, f"{error.corrected} SIMULAR") from None
+            raise InvalidCommand(error.problems, f"{error.corrected} SIMULAR", error.invented) from None
         raise
 
 
@@ -52,22 +66,81 @@ def _means_preview(word: str) -> bool:
     return word.upper() == "CHECK" or bool(get_close_matches(word.upper(), _PREVIEW, cutoff=0.8))
 
 
-def _parse(subject: str) -> Request:
-    subject = subject.strip()
-    if problem := _unacceptable(subject):
-        raise InvalidCommand((problem,), _example())
-    check = bool(_CHECK.search(subject))
-    subject = _CHECK.sub("", subject)
-    keys = list(_KEY.finditer(subject))
-    word = (keys[0].group(1) if keys and keys[0].start() == 0 else subject.split()[0]).upper()
-    if word not in COMMANDS:
-        raise _unknown_command(word, subject)
-    return Request(_command(COMMANDS[word], subject, keys, check=check), check)
+@dataclass(frozen=True, slots=True)
+class _Parser:
+    inventory: Inventory
+    commands: Mapping[str, type[Command]]
+
+    def parse(self, subject: str) -> Request:
+        subject = subject.strip()
+        if problem := _unacceptable(subject):
+            raise _refusal((problem,), self.example())
+        check = bool(_CHECK.search(subject))
+        subject = _CHECK.sub("", subject)
+        first = KEY.match(subject)
+        word = (first[1] if first else subject.split()[0]).upper()
+        if word not in self.commands:
+            raise self.unknown_command(word, subject)
+        kind = self.commands[word]
+        if not first:  # "CHECKIP 3.3.3.3": the sign is missing, the rest is probably meant
+            problem = Problem(field=word, value=subject[:SHOWN], code="field.missing")
+            rest = subject[len(word) :].strip()
+            raise _refusal((problem,), self.understood(f"{word}={rest}") if rest else self.example(kind))
+        return Request(self.command(kind, subject, check=check), check)
+
+    def command(self, kind: type[Command], subject: str, *, check: bool) -> Command:
+        """Split into fields and let the command's own types judge each; collect all that is wrong."""
+        pairs = split(kind, subject)
+        servers = self.inventory.group(kind.group)
+        refused: tuple[Problem, ...] = ()
+        try:
+            command = kind.model_validate(pairs.values, context={"servers": servers})
+        except ValidationError as error:
+            refused = tuple(_problem(kind, detail, pairs.values) for detail in error.errors())
+        else:
+            if not pairs.problems:
+                return command
+        suggestions = {problem.field.lower(): problem.suggestion for problem in refused}
+        correction = corrected(kind, pairs.values, suggestions, servers)
+        raise _refusal((*pairs.problems, *refused), correction.previewed() if check else correction)
+
+    def unknown_command(self, word: str, subject: str) -> InvalidCommand:
+        """Name the commands there are; where one is near, show the whole subject with it in place."""
+        near = get_close_matches(word, self.commands, n=1)
+        problem = Problem(
+            field="", value=subject[:SHOWN], code="command.unknown",
+            data={"known": ", ".join(self.commands)}, suggestion=near[0] if near else None,
+        )  # fmt: skip
+        rest = subject[len(word) :]
+        for key in KEY.finditer(subject):
+            if key[1].upper() in self.commands:  # it stands behind its fields
+                return _refusal(
+                    (problem,), self.understood(f"{subject[key.start() :]} {subject[: key.start()]}")
+                )
+        if _means_preview(word) and rest.strip():  # it stands before the command instead of behind it
+            return _refusal((problem,), self.understood(rest))
+        return _refusal((problem,), self.understood(near[0] + rest) if near else self.example())
+
+    def understood(self, subject: str) -> Correction:
+        """Return the subject if it is valid, else what it corrects to."""
+        try:
+            return Correction(self.parse(subject).subject)
+        except InvalidCommand as error:
+            return Correction(error.corrected, error.invented)
+
+    def example(self, kind: type[Command] | None = None) -> Correction:
+        """Return the example of a command, or of the first one, on this fleet."""
+        kind = kind or next(iter(self.commands.values()))
+        return corrected(kind, {}, {}, self.inventory.group(kind.group))
+
+
+def _refusal(problems: tuple[Problem, ...], correction: Correction) -> InvalidCommand:
+    return InvalidCommand(problems, correction.subject, correction.invented)
 
 
 def _unacceptable(subject: str) -> Problem | None:
     """Refuse what is no text of ours as a whole, before a key is looked for."""
-    shown = subject[:_SHOWN]
+    shown = subject[:SHOWN]
     if not subject:
         return Problem(field="", value="", code="subject.empty")
     if len(subject) > MAX_LENGTH:
@@ -82,104 +155,15 @@ def _unacceptable(subject: str) -> Problem | None:
     return None
 
 
-def _command(kind: type[Command], subject: str, keys: list[re.Match[str]], *, check: bool) -> Command:
-    """Split into fields and let the command's own types judge each; collect all that is wrong."""
-    problems: list[Problem] = []
-    values: dict[str, str] = {}
-    if not keys or keys[0].start() != 0:  # "CHECKIP 3.3.3.3": the sign is missing, the rest is probably meant
-        problem = Problem(field=kind.keyword, value=subject[:_SHOWN], code="field.missing")
-        rest = subject[len(kind.keyword) :].strip()
-        raise InvalidCommand((problem,), _as_understood(f"{kind.keyword}={rest}") if rest else kind.example)
-    for place, key in enumerate(keys):
-        name = key.group(1).upper()
-        end = keys[place + 1].start() if place + 1 < len(keys) else len(subject)
-        value = subject[key.end() : end].strip()
-        if name.lower() not in kind.model_fields:
-            known = [field.upper() for field in kind.model_fields]
-            near = get_close_matches(name, known, n=1)
-            problems.append(
-                Problem(
-                    field=name, value=value[:_SHOWN], code="field.unknown",
-                    data={"known": ", ".join(known)}, suggestion=near[0] if near else None,
-                )
-            )  # fmt: skip
-        elif name.lower() in values:
-            problems.append(
-                Problem(
-                    field=name, value=value[:_SHOWN], code="field.duplicate", suggestion=values[name.lower()]
-                )
-            )
-        else:
-            values[name.lower()] = value
-    try:
-        command = kind.model_validate(values)
-    except ValidationError as error:
-        problems += [_problem(detail, values) for detail in error.errors()]
-        command = None
-    if problems or command is None:
-        raise InvalidCommand(tuple(problems), _corrected(kind, values, problems, check=check))
-    return command
-
-
-def _problem(detail: object, values: dict[str, str]) -> Problem:
+def _problem(kind: type[Command], detail: Mapping[str, Any], values: Mapping[str, str]) -> Problem:
     """Turn pydantic's finding into ours."""
-    assert isinstance(detail, dict)  # noqa: S101 - ErrorDetails is a TypedDict
-    name = str(detail["loc"][0])
-    value = values.get(name, "")
+    field = str(detail["loc"][0])
     if detail["type"] == "missing":
-        return Problem(field=name.upper(), value="", code="field.missing")
-    context = detail.get("ctx", {})
-    if not value:
-        return Problem(field=name.upper(), value="", code="field.empty")
+        may_be_empty = NoneType in get_args(kind.model_fields[field].annotation)
+        code = "field.missing_may_be_empty" if may_be_empty else "field.missing"
+        return Problem(field=field.upper(), value="", code=code)
+    context = detail["ctx"]
     return Problem(
-        field=name.upper(), value=value[:_SHOWN], code=context["code"],
+        field=field.upper(), value=values[field][:SHOWN], code=context["code"],
         data=context["data"], suggestion=context["suggestion"],
     )  # fmt: skip
-
-
-def _corrected(kind: type[Command], values: dict[str, str], problems: list[Problem], *, check: bool) -> str:
-    """Keep what was right, take the suggestion for what was wrong, else the example's value."""
-    example = {
-        key.group(1).lower(): key.string[key.end() :].split()[0] for key in _KEY.finditer(kind.example)
-    }
-    wrong = {
-        problem.field.lower(): problem.suggestion
-        for problem in problems
-        if problem.field.lower() in kind.model_fields
-    }
-    parts = []
-    for name, field in kind.model_fields.items():
-        value = (wrong[name] or example.get(name)) if name in wrong else values.get(name)
-        if value is None and field.is_required():
-            value = example.get(name, "")
-        if value is not None:
-            parts.append(f"{name.upper()}={value}")
-    return " ".join(parts) + (" SIMULAR" if check else "")
-
-
-def _unknown_command(word: str, subject: str) -> InvalidCommand:
-    """Name the commands there are; where one is near, show the whole subject with it in place."""
-    near = get_close_matches(word, COMMANDS, n=1)
-    problem = Problem(
-        field="", value=subject[:_SHOWN], code="command.unknown",
-        data={"known": ", ".join(COMMANDS)}, suggestion=near[0] if near else None,
-    )  # fmt: skip
-    if _means_preview(word):  # it stands before the command instead of behind it
-        rest = subject[len(word) :].strip()
-        return InvalidCommand((problem,), _as_understood(rest) if rest else _example())
-    if not near:
-        return InvalidCommand((problem,), _example())
-    return InvalidCommand((problem,), _as_understood(near[0] + subject[len(word) :]))
-
-
-def _as_understood(subject: str) -> str:
-    """Return the subject if it is valid, else what it corrects to."""
-    try:
-        request = _parse(subject)
-    except InvalidCommand as error:
-        return error.corrected
-    return request.command.subject() + (" SIMULAR" if request.check else "")
-
-
-def _example() -> str:
-    return next(iter(COMMANDS.values())).example

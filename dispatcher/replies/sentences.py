@@ -178,6 +178,12 @@ PROBLEMS: dict[str, Entry] = {
     "field.unknown": Entry(N_("Este comando não tem esse campo. Os campos dele são: {known}.")),
     "field.duplicate": Entry(N_("O campo aparece mais de uma vez. Esperado: uma vez só.")),
     "field.missing": Entry(N_("Falta o campo, ou o sinal = depois dele. Esperado: CAMPO=valor.")),
+    "field.missing_may_be_empty": Entry(
+        N_(
+            "Falta o campo, ou o sinal = depois dele. Esperado: CAMPO=valor ou, para ficar vazio, CAMPO= sem "
+            "nada depois do sinal."
+        )
+    ),
     "field.empty": Entry(N_("Falta o valor depois do sinal =.")),
     "field.extra_text": Entry(N_("Há texto a mais depois do valor: “{text}”. Esperado: só o valor.")),
     "address.invalid": Entry(
@@ -213,6 +219,34 @@ PROBLEMS: dict[str, Entry] = {
     ),
     "address.reserved": Entry(
         N_("É um endereço reservado, que não é usado na Internet. Esperado: o endereço público do cliente.")
+    ),
+    "extension.invalid": Entry(N_("Não é um ramal. Esperado: só números, de 1 a 10 algarismos.")),
+    "extension.list": Entry(
+        N_("São vários ramais. Esperado: um só; para os outros, envie um e-mail para cada um.")
+    ),
+    "mac.invalid": Entry(
+        N_("Não são 12 dígitos, mas {count}. Esperado: 12, de 0 a 9 e de A a F, com ou sem separadores.")
+    ),
+    "mac.character": Entry(
+        N_(
+            "O caractere “{character}” não existe em um MAC. Esperado: 12 dígitos, de 0 a 9 e de A a F, com "
+            "ou sem separadores."
+        )
+    ),
+    "mac.all_zeros": Entry(
+        N_("Só zeros não é o MAC de nenhum aparelho. Esperado: o que está na etiqueta do aparelho.")
+    ),
+    "mac.all_ones": Entry(
+        N_("Só F é o endereço de todos, não o de um aparelho. Esperado: o que está na etiqueta do aparelho.")
+    ),
+    "mac.same": Entry(
+        N_("É igual a MACATUAL, e nada mudaria. Esperado: o MAC do aparelho novo, ou vazio para remover.")
+    ),
+    "mac.both_empty": Entry(
+        N_(
+            "MACATUAL e MACFUTURO estão vazios. Esperado: só MACATUAL vazio, para acrescentar, ou só "
+            "MACFUTURO, para remover."
+        )
     ),
     "server.unknown": Entry(N_("O servidor não participa deste comando. Esperado: um destes: {known}.")),
 }

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.commands import COMMANDS, InvalidCommand
-from dispatcher.commands.parser import MAX_LENGTH, parse
+from dispatcher.commands.parser import MAX_LENGTH, Request
+from dispatcher.commands.parser import parse as parse_for
+from dispatcher.errors import InventoryError
+from dispatcher.inventory import Inventory
+from tests.unit.inventories import FLEET
+
+
+def parse(subject: str) -> Request:
+    return parse_for(subject, FLEET)
 
 
 def refusal(subject: str) -> InvalidCommand:
@@ -92,6 +100,7 @@ def test_a_bad_subject_names_field_and_reason_and_a_subject_to_copy(subject, fie
         ("CHECKIP=3.3.3 check", "CHECKIP=203.0.113.7 SIMULAR"),
         ("CHECKIP SIMULAR", "CHECKIP=203.0.113.7 SIMULAR"),
         ("SIMULAR CHECKIP=3.3.3.3", "CHECKIP=3.3.3.3 SIMULAR"),
+        ("SIMULAR CHECKIP 3.3.3.3", "CHECKIP=3.3.3.3 SIMULAR"),
         ("simular", "CHECKIP=203.0.113.7 SIMULAR"),
     ],
 )
@@ -121,9 +130,17 @@ def test_a_long_bad_value_is_shown_shortened():
     assert all(len(problem.value) <= 80 for problem in refusal("CHECKIP=" + "x" * 900).problems)
 
 
+WORDS = (
+    "MACCHANGE=3010", "MACATUAL=", "MACFUTURO=", "MACATUAL", "MACFUTRO=", "SERVER=", "gv2p", "SIMULAR",
+    "MACATUAL=010203040506", "MACATUAL=010203040599", "MACFUTURO=010203040506", "MACFUTURO=0102.0304.0599",
+    "SERVER=GV2P", "SERVER=gvp2", "CHECKIP=3.3.3.3", "MACCHANGE",
+)  # fmt: skip
+
+
 @given(
     st.text(max_size=200)
     | st.text("CHECKIP=.:/ 0123456789abcdef{}%,SIMULAR", max_size=80).map("CHECKIP=".__add__)
+    | st.lists(st.sampled_from(WORDS) | st.text(".:-, 0123456789abcdefOl", max_size=20)).map(" ".join)
 )
 def test_any_text_is_a_command_or_a_refusal_with_a_valid_correction(subject):
     """No text whatever gets a traceback, and what is offered to copy is itself accepted."""
@@ -155,3 +172,20 @@ def test_every_row_of_the_table_is_under_its_own_keyword_and_has_a_valid_example
     for keyword, kind in COMMANDS.items():
         assert keyword == kind.keyword
         assert kind is type(parse(kind.example).command)
+
+
+def test_a_command_that_no_server_takes_part_in_does_not_exist_there():
+    """A fleet without MAC tables is offered CHECKIP alone, and its mailbox does not stand still."""
+    fleet = Inventory(groups={"checkip_servers": ("one",), "macchange_servers": ()}, variables={})
+    with pytest.raises(InvalidCommand) as caught:
+        parse_for(COMMANDS["MACCHANGE"].example, fleet)
+    assert ("command.unknown", "CHECKIP") == (
+        caught.value.problems[0].code, caught.value.problems[0].data["known"],
+    )  # fmt: skip
+    assert "CHECKIP=203.0.113.7" == caught.value.corrected
+
+
+def test_a_fleet_that_takes_part_in_nothing_is_an_error_of_the_inventory():
+    """There is no valid command to offer: the inventory has to be put right."""
+    with pytest.raises(InventoryError, match="checkip_servers"):
+        parse_for("CHECKIP=3.3.3.3", Inventory(groups={}, variables={}))

@@ -20,6 +20,7 @@ from dispatcher.mail.message import Message
 from dispatcher.replies.compose import Composer, Reply
 from dispatcher.runs.report import Diff, HostResult, Notice, Report
 from dispatcher.settings import Branding, Mail, Settings
+from tests.unit.inventories import FLEET
 
 SETTINGS = Settings(
     mail=Mail(address="athome@example.com", authserv_id="mail.example.com"),
@@ -87,7 +88,7 @@ BANS = Diff(
 
 def rejected(subject: str, language="pt_BR") -> Reply:
     try:
-        parse(subject)
+        parse(subject, FLEET)
     except InvalidCommand as error:
         return Composer(SETTINGS).rejected(
             "ana@example.com", language, message(f"[········] {subject}"), error

@@ -15,6 +15,7 @@ from dispatcher.replies.compose import MAX_HTML, Composer
 from dispatcher.replies.sentences import ENTRIES
 from dispatcher.runs.report import Diff, HostResult, Notice, Report
 from dispatcher.settings import Branding
+from tests.unit.inventories import FLEET
 from tests.unit.replies.samples import (
     SAMPLES,
     SETTINGS,
@@ -241,7 +242,7 @@ def test_a_rejection_shows_a_subject_that_is_accepted(subject, language):
     """What is shown to be copied is valid, with the token put in."""
     shown = text(rejected(subject, language))
     corrected = re.search(r"^  \[TOKEN\] (.+)$", shown, re.MULTILINE).group(1)
-    assert parse(corrected)
+    assert parse(corrected, FLEET)
 
 
 def test_an_invalid_token_tells_nothing_about_why():

@@ -29,7 +29,9 @@ def test_every_code_of_the_sources_has_a_sentence():
     codes = {
         text
         for text in literals("dispatcher/commands", "dispatcher/runs", "dispatcher/jobs")
-        if re.fullmatch(r"(subject|command|field|address|server|host|ansible|run)\.[a-z_]+", text)
+        if re.fullmatch(
+            r"(subject|command|field|address|extension|mac|server|host|ansible|run)\.[a-z_]+", text
+        )
     }
     assert {"address.invalid", "host.unreachable", "run.crashed"} <= codes
     assert set() == codes - set(ENTRIES) - {"ansible.cfg"}
