@@ -804,19 +804,22 @@ def shows(spec, extension, mac, old):
 IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
 
 
+def identity():
+    """The name of a new transaction; the names' order is that of time."""
+    now = time.time()
+    return {"transaction": "%s%06d-%s" % (
+        time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)), int(now * 1000000) % 1000000,
+        binascii.hexlify(os.urandom(2)).decode("ascii"))}
+
+
 class Transaction(object):
     """Several files and the daemon as one: all of it happens, or nothing."""
 
     def __init__(self, work, changes, extension, before, after, undoes=None):
         self.work, self.store, self.changes = work, work.store, changes
-        now = time.time()
-        self.id = "%s%06d-%s" % (
-            time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)), int(now * 1000000) % 1000000,
-            binascii.hexlify(os.urandom(2)).decode("ascii"))
-        self.about = {
-            "transaction": self.id, "extension": to_text(extension), "mac_before": to_text(before),
-            "mac_after": to_text(after), "host": to_text(work.args["host"]), "undoes": undoes,
-        }
+        self.about = dict(identity(), extension=to_text(extension), mac_before=to_text(before),
+                          mac_after=to_text(after), host=to_text(work.args["host"]), undoes=undoes)
+        self.id = self.about["transaction"]
 
     def run(self):
         """Raises Stop, with everything as it was before."""
@@ -904,7 +907,7 @@ class Work(object):
             if args["confirmed"] is not True:
                 missing.insert(0, "mac_binding_confirmed")
             self.notify = notify_spec(args["notify"] or {}, missing)
-            self.verification = verify_spec(args["verify"] or {}, missing)
+        self.verification = verify_spec(args["verify"] or {}, missing)
         if missing:
             raise Stop("not_confirmed", "this server's files are not described in the inventory; fill in: "
                        + ", ".join(missing), missing=missing)
@@ -968,7 +971,7 @@ class Work(object):
         try:
             tell(self.notify, self.event(manifest))
         except NotTold as error:
-            raise Stop("notify_failed", "arimonitor: %s; everything is as before" % error.error,
+            raise Stop("notify_failed", "arimonitor: %s; the files are as before" % error.error,
                        how=error.how, error=error.error)
 
     def look_it_up(self, manifest):
@@ -978,7 +981,7 @@ class Work(object):
             shows(self.verification, manifest["extension"], to_bytes(manifest["mac_after"]),
                   to_bytes(manifest["mac_before"]))
         except NotTold as error:
-            raise Stop("verify_failed", "arimonitor does not show the new MAC (%s); everything is as before"
+            raise Stop("verify_failed", "arimonitor does not show the MAC that it should (%s); the files are as before"
                        % error.error, error=error.error)
 
     def tell_reverse(self, manifest, error):
@@ -1031,8 +1034,7 @@ class Work(object):
         values = self.look()
         said = set(mac for _file, mac in values)
         if said == set([after]):
-            return "ok", "already_changed" if after else "already_removed", "extension %s: nothing to do" % to_text(
-                self.extension)
+            return self.settled(before, after)
         if before and not any(file.knows(self.extension) for file in self.files):
             raise Stop("no_extension", "no file has extension %s" % to_text(self.extension),
                        file=self.specs[0]["path"])
@@ -1048,7 +1050,24 @@ class Work(object):
             self.note("finished", files=[file.path for file in todo])
         self.apply(changes, before, after)
         verb = {"change": "changed", "add": "added", "remove": "removed"}[action(before, after)]
-        return "changed", verb, "extension %s: MAC %s in %d file(s)" % (to_text(self.extension), verb, len(todo))
+        return "changed", verb, "extension %s: MAC %s%s in %d file(s)" % (
+            to_text(self.extension), "would be " if self.check else "", verb, len(todo))
+
+    def settled(self, before, after):
+        """The files have it already. Where one can see whether the daemon has it too, it is told if not."""
+        manifest = dict(identity(), extension=to_text(self.extension), mac_before=to_text(before),
+                        mac_after=to_text(after), host=to_text(self.args["host"]))
+        try:
+            self.look_it_up(manifest)
+        except Stop:
+            self.changed = True
+            if not self.check:
+                self.tell(manifest)
+                self.look_it_up(manifest)
+            return "changed", "told_again", "extension %s: the files were right already, arimonitor was not" % (
+                to_text(self.extension))
+        return "ok", "already_changed" if after else "already_removed", "extension %s: nothing to do" % to_text(
+            self.extension)
 
     def refuse(self, values):
         """The files say something else than mac_before. The true MAC goes into data, not into the sentence."""
@@ -1087,7 +1106,8 @@ class Work(object):
             raise Stop("changed_since", "%s was changed since; nothing was undone" % to_text(edited[0]), files=edited)
         # New files first: with one of them named after the MAC there is never a moment without any.
         self.apply(sorted(changes, key=lambda change: change.after is None), before, after, undoes=wanted)
-        return "changed", "undone", "transaction %s is undone: %d file(s) as before" % (wanted, len(changes))
+        return "changed", "undone", "transaction %s %s: %d file(s) as before" % (
+            wanted, "would be undone" if self.check else "is undone", len(changes))
 
     def query(self):
         values = self.look()
@@ -1103,7 +1123,9 @@ class Work(object):
         for file, mac in self.look():
             if mac != after:
                 raise Stop("not_bound", "%s does not have mac_after for extension %s" % (
-                    to_text(file.path), to_text(self.extension)), present=mac)
+                    to_text(file.path), to_text(self.extension)), present=mac[:60])
+        self.look_it_up({"extension": to_text(self.extension), "mac_before": to_text(self.data["mac_before"]),
+                         "mac_after": to_text(after)})
         return "ok", "verified", "extension %s is as it should be in every file" % to_text(self.extension)
 
 
