@@ -995,6 +995,13 @@ class Work(object):
         try:
             tell_once(self.notify, event)
         except NotTold as second:
+            # Whoever refused the change refuses its reverse too, and is right. The proof is what the daemon shows.
+            if self.verification:
+                try:
+                    self.look_it_up(dict(manifest, mac_before=before, mac_after=after))
+                    return
+                except Stop:
+                    how = None
             if how != "refused":
                 self.note("reverse_failed", error=second.error)
 
