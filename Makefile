@@ -38,6 +38,10 @@ test test-long: check
 		tests/lab tests/roles tests/integration tests/acceptance
 
 test-long: SHORT :=
+test-long: asterisk
+.PHONY: asterisk
+asterisk: setup
+	$(BIN)/python tests/roles/mac_binding/asterisk.py
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -673,6 +673,9 @@ class NoRedirect(HTTPRedirectHandler):
         return None
 
 
+UNAVAILABLE = (69, 75)  # sysexits.h: EX_UNAVAILABLE, EX_TEMPFAIL
+
+
 def program(command, text, seconds):
     """Run a program with this on its standard input; -> its standard output. Raises NotTold."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -694,7 +697,7 @@ def program(command, text, seconds):
         err.seek(0)
         said = (err.read(2000) or out.read(2000)).strip()
         if process.returncode:
-            how = "no_answer" if process.returncode < 0 else "refused"
+            how = "no_answer" if process.returncode < 0 or process.returncode in UNAVAILABLE else "refused"
             raise NotTold(how, to_text(said)[-200:] or "exit code %d" % process.returncode)
         out.seek(0)
         return out.read(1000000)

@@ -2,7 +2,7 @@
 """Hand one event, JSON on standard input, to arimonitor.
 
 Exit status 0: it has it. 1: it refuses, with its sentence on standard error. 2: what came in is no event.
-3: it cannot be reached, or ended without an answer. There is no time limit: whoever starts this has one.
+75 (EX_TEMPFAIL): it cannot be reached, or ended without an answer. There is no time limit: whoever starts this has one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import sys
 
 ADDRESS = ("127.0.0.1", 8077)
-TAKEN, REFUSED, NO_EVENT, UNREACHED = range(4)
+TAKEN, REFUSED, NO_EVENT, UNREACHED = 0, 1, 2, 75
 
 
 def main() -> int:
