@@ -19,9 +19,9 @@ from dispatcher.commands import InvalidCommand
 from dispatcher.commands.parser import Request, parse
 from dispatcher.i18n import N_, translations
 from dispatcher.inventory import Inventory
-from dispatcher.jobs.job import Job
+from dispatcher.jobs.job import Job, Order
 from dispatcher.replies.result import label, view
-from dispatcher.replies.sentences import sentence
+from dispatcher.replies.sentences import invented, sentence
 from dispatcher.runs.report import HostResult, Report
 
 _TOKEN = re.compile(r"^\s*\[[^\]]{0,64}\]")
@@ -75,7 +75,12 @@ def problems(error: InvalidCommand, *, as_json: bool) -> None:
         for problem in error.problems
     ]
     if as_json:
-        answer = {"valid": False, "problems": listed, "corrected": error.corrected}
+        answer = {
+            "valid": False,
+            "problems": listed,
+            "corrected": error.corrected,
+            "invented": list(error.invented),
+        }
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         return
     _ = language().gettext
@@ -86,19 +91,24 @@ def problems(error: InvalidCommand, *, as_json: bool) -> None:
         if item["suggestion"]:
             click.echo("   " + _("quis dizer {0}?").format(item["suggestion"]), err=True)
     click.echo(_("Exemplo correto:") + f" {error.corrected}", err=True)
+    if error.invented:
+        click.echo("   " + invented(error.invented, language_name()), err=True)
 
 
 def host_line(result: HostResult, *, check: bool) -> Text:
     """Return one server's result as a line, as it comes in."""
     word = label(result, language_name(), check=check)
-    said = sentence(result.code, result.data, language_name(), check=check)
+    said = sentence(result.code, result.data, language_name(), check=check, privileged=True)
     return Text.assemble((f"{result.host:<10}", "bold"), (f"{word:<12}", _COLORS[result.outcome]), said)
 
 
-def report(console: Console, shown: Report) -> None:
-    """Print what the mail says: the whole in one line, each server, what would change, what to do."""
+def report(console: Console, shown: Report, order: Order) -> None:
+    """Print what the mail says: the whole in one line, each server, what would change, what to do.
+
+    Whoever has the shell may read what is confidential.
+    """
     _ = language().gettext
-    seen = view(shown, language_name())
+    seen = view(shown, order, language_name(), privileged=True)
     console.print(Text(f"{seen.verdict} — {seen.headline}" if seen.headline else seen.verdict, style="bold"))
     if seen.problem:
         console.print(Text(seen.problem, style="bold red"))
@@ -117,6 +127,12 @@ def report(console: Console, shown: Report) -> None:
             console.print(Text(f"{sign}{line.text}", style=_STYLES.get(line.sign, "dim")))
     for step in seen.steps:
         console.print(Text(f"\n{step.servers}: {step.text}" if step.servers else f"\n{step.text}"))
+    if seen.undo:
+        console.print(Text("\n" + _("Para desfazer:") + f" athome run '{seen.undo.subject}'"))
+        for name, transaction in seen.undo.transactions:
+            words = _("Com o Ansible, byte a byte: %(playbook)s em %(server)s, transação %(id)s.")
+            values = {"playbook": seen.undo.playbook, "server": name, "id": transaction}
+            console.print(Text(words % values, style="dim"))
 
 
 def job_json(job: Job) -> dict[str, Any]:

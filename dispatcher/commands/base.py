@@ -59,6 +59,7 @@ class Command(BaseModel, ABC):
     keyword: ClassVar[str]  # the subject's first key; also the command's name
     playbook: ClassVar[str]  # file in playbooks/
     group: ClassVar[str]  # the inventory group that it may touch
+    undo_playbook: ClassVar[str | None] = None  # takes a transaction of it back, with Ansible alone
     purpose: ClassVar[str]  # one sentence for the help, a catalogue entry
     example: ClassVar[str]  # a valid subject, without token
 

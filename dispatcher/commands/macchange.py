@@ -25,6 +25,7 @@ class MacChange(Command):
     keyword: ClassVar[str] = "MACCHANGE"
     playbook: ClassVar[str] = "macchange.yml"
     group: ClassVar[str] = "macchange_servers"
+    undo_playbook: ClassVar[str] = "macchange_undo.yml"
     purpose: ClassVar[str] = N_("Troca, acrescenta ou remove o MAC do aparelho de um ramal, em um servidor.")
     example: ClassVar[str] = "MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=010203040599 SERVER=gv2p"
 

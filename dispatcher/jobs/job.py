@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from dispatcher.commands import COMMANDS, Command
 from dispatcher.commands.parser import Request
 from dispatcher.inventory import Inventory
 from dispatcher.runs.report import Report
@@ -74,6 +75,10 @@ class Order:
             message_id=message_id,
             references=references,
         )
+
+    def command(self) -> Command:
+        """Return the command again. Raises ValueError when another version of the program wrote it."""
+        return COMMANDS[self.keyword].model_validate(self.arguments)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

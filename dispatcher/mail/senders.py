@@ -28,6 +28,11 @@ class Sender:
     role: str  # operador | administrador
     language: str  # of the replies: pt_BR | en
 
+    @property
+    def privileged(self) -> bool:
+        """Whether replies may show what is confidential, such as the MAC that an extension really has."""
+        return self.role == "administrador"
+
 
 class Senders:
     """The whitelist in the database."""

@@ -18,7 +18,7 @@ from dispatcher.jobs.job import Job
 from dispatcher.mail.message import Message
 from dispatcher.replies import result, table
 from dispatcher.replies.render import TEMPLATES, Rendered, Renderer
-from dispatcher.replies.sentences import sentence
+from dispatcher.replies.sentences import invented, sentence
 from dispatcher.replies.threading import ThreadHeader
 from dispatcher.replies.visible import visible
 from dispatcher.runs.report import Report
@@ -58,11 +58,11 @@ class Composer:
         self._policy = SMTP.clone(header_factory=ThreadHeader.factory())
         self._logo = _picture(settings.branding.logo_file or TEMPLATES / "logo.png")
 
-    def result(self, job: Job, report: Report) -> Reply:
-        """Say what a job did on each server, and what to do next."""
+    def result(self, job: Job, report: Report, *, privileged: bool = False) -> Reply:
+        """Say what a job did on each server and what to do next; what is confidential to the privileged."""
         order = job.order
         to = _Thread(order.sender or "", order.language, order.message_id, order.references)
-        shown = result.view(report, order.language)
+        shown = result.view(report, order, order.language, privileged=privileged)
         for most in _ROWS:
             cut = replace(shown, servers=shown.servers[:most], changes=shown.changes[:most])
             rest = len(shown.servers) - len(cut.servers)
@@ -84,7 +84,8 @@ class Composer:
             for problem in error.problems
         ]
         to = _Thread(sender, language, message.message_id, message.references)
-        values = {"problems": problems, "corrected": error.corrected}
+        warning = invented(error.invented, language) if error.invented else ""
+        values = {"problems": problems, "corrected": error.corrected, "warning": warning}
         return self._reply("rejected", to, self._render("rejected", to, values))
 
     def invalid_token(self, sender: str, language: str, message: Message) -> Reply:

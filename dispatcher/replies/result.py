@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dispatcher.i18n import N_, translations
+from dispatcher.jobs.job import Order
 from dispatcher.replies.diff import Line, rows
 from dispatcher.replies.sentences import RESULTS, advice, enumeration, fill, sentence
 from dispatcher.replies.visible import visible
@@ -70,6 +71,15 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """How to take back what was done: a command to send, and what Ansible alone needs."""
+
+    subject: str
+    playbook: str
+    transactions: tuple[tuple[str, str], ...]  # server, id; only for the privileged
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """The whole mail. ``tone`` is one of done, same, check, partial, failed."""
 
@@ -81,10 +91,11 @@ class View:
     steps: tuple[Step, ...]
     changes: tuple[Change, ...]  # of a preview
     again: bool  # whether sending the command (again, or without SIMULAR) makes sense
+    undo: Undo | None
 
 
-def view(report: Report, language: str) -> View:
-    """Put a report into words."""
+def view(report: Report, order: Order, language: str, *, privileged: bool = False) -> View:
+    """Put a report into words. ``privileged``: for somebody who may read what is confidential."""
     gettext = translations(language).gettext
     hosts = sorted(report.hosts, key=_rank)
     verdict, tone = _verdict(report)
@@ -94,10 +105,11 @@ def view(report: Report, language: str) -> View:
         verdict=gettext(_VERDICTS[verdict]),
         headline=_headline(report, hosts, language),
         problem=sentence(report.problem.code, report.problem.data, language) if report.problem else "",
-        servers=tuple(_row(host, language, check=report.check) for host in hosts),
+        servers=tuple(_row(host, language, check=report.check, privileged=privileged) for host in hosts),
         steps=tuple(_steps(report, hosts, language)),
         changes=tuple(_changes(hosts, language)) if report.check else (),
         again=not report.problem and (would or report.status != "successful"),
+        undo=_undo(report, order, privileged=privileged),
     )
 
 
@@ -159,12 +171,12 @@ def label(host: HostResult, language: str, *, check: bool) -> str:
     return translations(language).gettext(word)
 
 
-def _row(host: HostResult, language: str, *, check: bool) -> ServerRow:
+def _row(host: HostResult, language: str, *, check: bool, privileged: bool) -> ServerRow:
     return ServerRow(
         name=visible(host.host, 80),
         outcome=host.outcome,
         label=label(host, language, check=check),
-        said=sentence(host.code, host.data, language, check=check),
+        said=sentence(host.code, host.data, language, check=check, privileged=privileged),
         detail=visible(str(host.data.get("msg", "")), 200) if host.outcome == "unreachable" else "",
         notices=tuple(sentence(notice.code, notice.data, language) for notice in host.notices),
     )
@@ -193,6 +205,17 @@ def _changes(hosts: Iterable[HostResult], language: str) -> list[Change]:
     """Return the differences; servers that would change alike share one."""
     alike: dict[tuple[Line, ...], list[str]] = {}
     for host in hosts:
-        if lines := tuple(rows(host.diff)):
+        if host.outcome == "changed" and (lines := tuple(rows(host.diff))):
             alike.setdefault(lines, []).append(host.host)
     return [Change(enumeration(names, language), lines) for lines, names in alike.items()]
+
+
+def _undo(report: Report, order: Order, *, privileged: bool) -> Undo | None:
+    """Return the way back from what was really changed, if there is one."""
+    changed = [(host.host, host.undo) for host in report.hosts if host.undo]
+    command = order.command() if changed and not report.check else None
+    reverse = command.reverse() if command else None
+    if command is None or reverse is None:
+        return None
+    ids = tuple((host, visible(str(undo.get("transaction", "")), 80)) for host, undo in changed)
+    return Undo(reverse.subject(), command.undo_playbook or "", ids if privileged else ())

@@ -4,7 +4,7 @@ import email
 import email.policy
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from dispatcher.errors import StoreError
 from dispatcher.jobs import schema, worker
@@ -135,10 +135,10 @@ def test_a_report_that_cannot_be_shown_is_answered_all_the_same(store, composer,
     job_id = queue(store)
     result = composer.result
 
-    def faulty(job, report):
+    def faulty(job, report, **options):
         if report.hosts:
             raise KeyError("a template")
-        return result(job, report)
+        return result(job, report, **options)
 
     monkeypatch.setattr(composer, "result", faulty)
     Worker(store, Run(), composer, attempts=5).work(store.claim())
@@ -149,7 +149,7 @@ def test_a_report_that_cannot_be_shown_is_answered_all_the_same(store, composer,
 def test_a_composer_that_always_fails_ends_the_job_all_the_same(store, composer, monkeypatch, caplog):
     """The run is not repeated for want of an answer; the log calls for a person."""
     job_id = queue(store)
-    monkeypatch.setattr(composer, "result", lambda _job, _report: 1 / 0)
+    monkeypatch.setattr(composer, "result", lambda _job, _report, **_options: 1 / 0)
     Worker(store, Run(), composer, attempts=5).work(store.claim())
     assert DONE == store.job(job_id).report
     assert "CRITICAL" in [record.levelname for record in caplog.records]
@@ -163,3 +163,25 @@ def test_a_job_that_is_no_longer_ours_is_not_answered_twice(store, composer):
         connection.execute(update(schema.jobs).values(claim="somebody else's"))
     Worker(store, Run(), composer, attempts=5).work(job)
     assert [] == answers(store)
+
+
+@pytest.mark.parametrize(
+    ("role", "told"), [("operador", False), ("administrador", True), (None, False), ("other", False)]
+)
+def test_what_is_confidential_is_for_whoever_is_an_administrator_now(store, composer, role, told):
+    """A wrong guess tells an operator nothing, nor somebody who is on the list no more."""
+    mismatch = HostResult(
+        host="gv2p", outcome="failed", code="mac_binding.mismatch", data={"present": "00005e0053aa"}
+    )
+    if role:
+        with store.engine.begin() as connection:
+            connection.execute(
+                insert(schema.senders).values(
+                    address="ana@example.com", role=role, language="pt_BR", added_at=0
+                )
+            )
+    queue(store)
+    Worker(store, Run(Report(status="failed", hosts=(mismatch,))), composer, attempts=5).work(store.claim())
+    (answer,) = answers(store)
+    assert told == ("00:00:5e:00:53:aa" in answer.get_body(("plain",)).get_content())
+    assert "00005e0053aa" == store.job(1).report.hosts[0].data["present"]  # the shell shows it

@@ -10,6 +10,7 @@ import email
 import email.policy
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from email.message import EmailMessage
 from pathlib import Path
@@ -47,6 +48,49 @@ def job(*, language="pt_BR", check=False, subject="CHECKIP=203.0.113.7") -> Job:
             message_id="<CAF7E-1@mail.example.com>", references="<CAF7E-0@mail.example.com>",
         ),
     )  # fmt: skip
+
+
+MACCHANGE = parse("MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=010203040599 SERVER=gv2p", FLEET).command
+FILES = ["/etc/asterisk/users.conf", "/etc/asterisk/macs.csv"]
+TRANSACTION = "20261123T140512123456-9f3c"
+
+
+def mac_job(*, language="pt_BR", check=False) -> Job:
+    known = job(language=language, check=check)
+    order = replace(
+        known.order,
+        keyword="MACCHANGE",
+        subject=MACCHANGE.subject(),
+        arguments=MACCHANGE.model_dump(mode="json"),
+        servers=("gv2p",),
+    )
+    return replace(known, order=order)
+
+
+def mac_host(outcome: str, code: str, *notices: Notice, **data: object) -> HostResult:
+    """What the role says of gv2p; as the role does, it names its transaction when it changed something."""
+    macs = {"extension": "3010", "mac_before": "010203040506", "mac_after": "010203040599"}
+    if code in ("changed", "added", "removed"):
+        macs |= {"files": FILES, "transaction": TRANSACTION}
+    made = host("gv2p", outcome, f"mac_binding.{code}", *notices, **macs | data)
+    return made.model_copy(update={"undo": {"transaction": TRANSACTION} if "transaction" in macs else None})
+
+
+GROUP_BIT = Notice(code="mac_binding.group_bit", data={"mac": "010203040599"})
+MAC_DIFF = tuple(
+    Diff(before_header=path, after_header=path, before=f"{before}\n", after=f"{after}\n")
+    for path, before, after in (
+        (FILES[0], "[3010] macaddress = 010203040506", "[3010] macaddress = 010203040599"),
+        (FILES[1], "3010;010203040506", "3010;010203040599"),
+    )
+)
+TRUE_MAC = "00005e0053aa"
+
+
+def mac_result(made: HostResult, *, privileged=False, check=False, language="pt_BR") -> Reply:
+    status = "failed" if made.outcome == "failed" else "successful"
+    report = Report(status=status, check=check, hosts=(made,), seconds=1.6)
+    return Composer(SETTINGS).result(mac_job(language=language, check=check), report, privileged=privileged)
 
 
 def message(subject="[········] CHECKIP=3.3.3") -> Message:
@@ -156,6 +200,14 @@ SAMPLES: dict[str, Callable[[], Reply]] = {
     "crashed": lambda: result(
         Report(status="failed", problem=Notice(code="run.crashed", data={"attempts": 5}))
     ),
+    "mac-changed": lambda: mac_result(mac_host("changed", "changed", GROUP_BIT)),
+    "mac-changed-for-administrator": lambda: mac_result(mac_host("changed", "changed"), privileged=True),
+    "mac-preview": lambda: mac_result(mac_host("changed", "changed", GROUP_BIT, diff=MAC_DIFF), check=True),
+    "mac-mismatch": lambda: mac_result(mac_host("failed", "mismatch", present=TRUE_MAC)),
+    "mac-mismatch-for-administrator": lambda: mac_result(
+        mac_host("failed", "mismatch", present=TRUE_MAC), privileged=True
+    ),
+    "mac-rejected": lambda: rejected("MACCHANGE=3010,3011 MACATUAL=O10203040506 MACFUTURO=0102 SERVER=gvp2"),
     "rejected": lambda: rejected("CHECKIP=003.3.3.3 SERVIDOR=gv1p"),
     "rejected-homograph": lambda: rejected("СHECKIP=3.3.3.3"),
     "invalid-token": lambda: Composer(SETTINGS).invalid_token("ana@example.com", "pt_BR", message()),

@@ -5,6 +5,7 @@ import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -17,12 +18,18 @@ from dispatcher.runs.report import Diff, HostResult, Notice, Report
 from dispatcher.settings import Branding
 from tests.unit.inventories import FLEET
 from tests.unit.replies.samples import (
+    MACCHANGE,
     SAMPLES,
     SETTINGS,
+    TRANSACTION,
+    TRUE_MAC,
     UNBANNED,
     UNREACHABLE,
     host,
     job,
+    mac_host,
+    mac_job,
+    mac_result,
     message,
     page,
     read,
@@ -104,7 +111,13 @@ def test_the_html_is_small_whole_and_accessible(name):
     assert "prefers-color-scheme: dark" in html
 
 
-@pytest.mark.parametrize("name", ["done", "done-en", "same", "partial", "preview", "crashed"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "done", "done-en", "same", "partial", "preview", "crashed", "mac-changed",
+        "mac-changed-for-administrator", "mac-preview", "mac-mismatch",
+    ],
+)  # fmt: skip
 def test_text_and_html_say_the_same(name):
     """Whoever reads plain text misses no server, no word and no command."""
     reply = SAMPLES[name]()
@@ -232,6 +245,96 @@ def test_a_preview_says_so_first_and_shows_the_lines():
     assert "\n  +   203.0.113.7\n" in shown
     assert "\ngv2p e gv3p\n" in shown
     assert "\n  [TOKEN] CHECKIP=203.0.113.7\n" in shown
+
+
+UNDO = "MACCHANGE=3010 MACATUAL=010203040599 MACFUTURO=010203040506 SERVER=gv2p"
+
+
+def test_a_mistake_is_taken_back_with_one_mail():
+    """The answer to a change has the reverse command, to copy and to tap, and it is a valid one."""
+    reply = SAMPLES["mac-changed"]()
+    assert "Re: MACCHANGE=3010 — MAC trocado em gv2p" == read(reply)["Subject"]
+    assert f"FOI ENGANO?\n\nPara desfazer, envie:\n\n  [TOKEN] {UNDO}\n" in text(reply)
+    links = [attributes["href"] for tag, attributes in Page(page(reply)).tags if tag == "a"]
+    assert [f"mailto:athome@example.com?subject={quote(f'[TOKEN] {UNDO}', safe='')}"] == links
+    assert MACCHANGE == parse(UNDO, FLEET).command.reverse()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        mac_result(mac_host("changed", "changed"), check=True),
+        mac_result(mac_host("ok", "already_changed")),
+        mac_result(mac_host("failed", "notify_failed", how="refused", error="no")),
+        mac_result(mac_host("changed", "told_again")),
+        result(done(UNBANNED.model_copy(update={"undo": {"state": "absent"}}))),
+    ],
+    ids=[
+        "preview",
+        "nothing changed",
+        "rolled back",
+        "files untouched",
+        "a command that no other takes back",
+    ],
+)
+def test_only_what_was_changed_can_be_undone(reply):
+    """No way back is offered from what did not happen."""
+    assert "ENGANO" not in text(reply)
+
+
+def test_only_the_administrator_is_told_the_transaction():
+    """Byte for byte it is undone with Ansible, which operators do not have."""
+    assert f"macchange_undo.yml em gv2p, transação {TRANSACTION}." in text(
+        SAMPLES["mac-changed-for-administrator"]()
+    )
+    assert TRANSACTION not in text(SAMPLES["mac-changed"]()) + page(SAMPLES["mac-changed"]())
+
+
+DISAGREE = [{"file": "/etc/asterisk/macs.csv", "mac": TRUE_MAC}, {"file": "x", "mac": "010203040506"}]
+
+
+@pytest.mark.parametrize("language", ["pt_BR", "en"])
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize(
+    ("code", "data"), [("mismatch", {"present": TRUE_MAC}), ("files_disagree", {"values": DISAGREE})]
+)
+def test_a_wrong_guess_does_not_tell_the_true_mac(code, data, check, language):
+    """It is nowhere in the operator's mail, not even in a difference; the administrator reads it."""
+    diff = (Diff(before_header="x", after_header="x", before=TRUE_MAC, after="y"),)
+    made = mac_host("failed", code, diff=diff, **data)
+    operators = mac_result(made, check=check, language=language)
+    administrators = mac_result(made, check=check, language=language, privileged=True)
+    for face in (text, page):
+        assert not re.search(TRUE_MAC, re.sub("[^0-9a-f]", "", face(operators).lower()))
+        assert "00:00:5e:00:53:aa" in face(administrators)
+
+
+def test_the_table_for_a_spreadsheet_does_not_tell_the_true_mac_either():
+    """What is too long for the mail goes into a table, and the table is for the same reader."""
+    hosts = tuple(
+        mac_host("failed", "mismatch", present=TRUE_MAC).model_copy(update={"host": f"gv{number}p"})
+        for number in range(60)
+    )
+    mails = [
+        read(Composer(SETTINGS).result(mac_job(), done(*hosts, status="failed"), privileged=privileged))
+        for privileged in (False, True)
+    ]
+    tables = [next(mail.iter_attachments()).get_payload(decode=True).decode() for mail in mails]
+    assert "00:00:5e:00:53:aa" not in tables[0]
+    assert "00:00:5e:00:53:aa" in tables[1]
+
+
+def test_an_invented_value_is_never_offered_in_silence():
+    """Beside the subject to copy stands which of its values is only an example."""
+    shown = text(rejected("MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=x SERVER=gv9p"))
+    assert (
+        "  [TOKEN] MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=010203040599 SERVER=gv2p\n\n"
+        "Atenção: Em MACFUTURO e SERVER estão valores de exemplo: troque-os pelos verdadeiros antes de "
+        "enviar."
+    ) in shown
+    html = Page(page(rejected("MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=x SERVER=gv2p"))).text
+    assert "Em MACFUTURO está um valor de exemplo" in html
+    assert "Atenção" not in text(rejected("MACCHANGE=3010 MACATUAL=O10203040506 MACFUTURO= SERVER=gvp2"))
 
 
 @pytest.mark.parametrize(

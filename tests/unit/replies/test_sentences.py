@@ -37,12 +37,13 @@ def test_every_code_of_the_sources_has_a_sentence():
     assert set() == codes - set(ENTRIES) - {"ansible.cfg"}
 
 
-def test_every_code_of_the_role_has_a_sentence():
-    """What the role's documentation lists is what the table has."""
-    readme = (PROJECT / "roles/fail2ban_access/README.md").read_text()
-    codes = set(re.findall(r"^\| `(fail2ban\.[a-z_]+)` \|", readme, re.MULTILINE))
+@pytest.mark.parametrize(("role", "area"), [("fail2ban_access", "fail2ban"), ("mac_binding", "mac_binding")])
+def test_every_code_of_a_role_has_a_sentence(role, area):
+    """What the role's documentation lists is what the table has, and the other way round."""
+    readme = (PROJECT / "roles" / role / "README.md").read_text()
+    codes = set(re.findall(rf"^\| `({area}\.[a-z_]+)` \|", readme, re.MULTILINE))
     assert len(codes) > 20
-    assert set() == codes - set(RESULTS | NOTICES)
+    assert {code for code in RESULTS | NOTICES if code.startswith(f"{area}.")} == codes
 
 
 @pytest.mark.parametrize("language", ["pt_BR", "en"])
@@ -87,6 +88,37 @@ def test_a_look_alike_is_told_by_its_number():
     assert "(U+0421)" in sentence("subject.not_ascii", {"character": "С"}, "pt_BR")
 
 
+MISMATCH = {"extension": "3010", "mac_before": "010203040506", "present": "00005e0053aa"}
+
+
+def test_macs_are_shown_in_groups_and_none_is_a_word():
+    """Twelve digits in a row are hard to compare with a label; an empty MAC is nobody's forgotten value."""
+    changed = {"extension": "3010", "mac_before": "010203040506", "mac_after": "00005e0053aa"}
+    assert "O MAC do ramal 3010 mudou de 01:02:03:04:05:06 para 00:00:5e:00:53:aa." == sentence(
+        "mac_binding.changed", changed, "pt_BR"
+    )
+    assert sentence("mac_binding.undone", changed | {"mac_after": ""}, "pt_BR").endswith("para nenhum.")
+    assert sentence("mac_binding.undone", changed | {"mac_after": ""}, "en").endswith("to none.")
+
+
+def test_the_true_mac_is_said_to_the_privileged_alone():
+    """Whoever may not know it does not read it, in either language."""
+    for language in ("pt_BR", "en"):
+        assert "53:aa" not in sentence("mac_binding.mismatch", MISMATCH, language)
+        assert "53:aa" in sentence("mac_binding.mismatch", MISMATCH, language, privileged=True)
+    none = sentence("mac_binding.mismatch", MISMATCH | {"present": ""}, "pt_BR", privileged=True)
+    assert none.endswith("MAC gravado: nenhum.")
+
+
+def test_files_that_disagree_are_listed_with_what_each_says():
+    """The administrator sees which file has which MAC, and which has none."""
+    macs = {"/etc/asterisk/users.conf": "00005e0053aa", "/etc/asterisk/macs.csv": ""}
+    values = [{"file": file, "mac": mac} for file, mac in macs.items()]
+    said = sentence("mac_binding.files_disagree", {"values": values}, "pt_BR", privileged=True)
+    assert said.endswith("/etc/asterisk/users.conf: 00:00:5e:00:53:aa e /etc/asterisk/macs.csv: nenhum.")
+    assert "53" not in sentence("mac_binding.files_disagree", {"values": values}, "pt_BR")
+
+
 def test_an_unknown_code_is_shown_as_it_is():
     """A newer role's code is no crash and no empty mail."""
     assert "O servidor respondeu com o código fail2ban.new_thing." == sentence(
@@ -109,9 +141,13 @@ def test_data_is_never_a_template(value, code, language):
         "character",
         "text",
         "address",
+        "extension",
+        "mac_before",
+        "mac_after",
+        "present",
     )
-    said = sentence(code, dict.fromkeys(names, value), language)
-    plain = sentence(code, dict.fromkeys(names, "\u2603"), language)
+    said = sentence(code, dict.fromkeys(names, value), language, privileged=True)
+    plain = sentence(code, dict.fromkeys(names, "\u2603"), language, privileged=True)
     if visible(value):
         expected = plain.replace("U+2603", f"U+{ord(visible(value)[0]):04X}")
         assert expected.replace("\u2603", visible(value)) == said

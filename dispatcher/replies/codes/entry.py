@@ -1,0 +1,31 @@
+"""What a code means in words.
+
+Portuguese is the source; ``locale/`` has the translations. Placeholders name fields of the code's data, which
+are put in as text and never looked at as templates. ``{character:code}`` shows a character's number, and
+``{mac:mac}`` a MAC in groups, or that there is none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dispatcher.i18n import N_
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a code means: ``text``, or ``would`` in a preview, where nothing has happened yet.
+
+    ``confidential`` follows, for those alone who may read it. ``advice`` is what to do next, and ``headline``
+    the shortest way to say it of some ``{hosts}``.
+    """
+
+    text: str
+    would: str | None = None
+    confidential: str | None = None
+    advice: str | None = None
+    headline: str | None = None
+    would_headline: str | None = None
+
+
+TELL_ADMIN = N_("Avise o administrador e informe o número do job.")

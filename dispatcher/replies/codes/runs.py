@@ -1,0 +1,36 @@
+"""What ends a run before or without a role's own word."""
+
+from dispatcher.i18n import N_
+from dispatcher.replies.codes.entry import TELL_ADMIN, Entry
+
+RESULTS: dict[str, Entry] = {
+    "host.unreachable": Entry(
+        N_("Não respondeu por SSH; o comando não foi concluído neste servidor."),
+        advice=N_(
+            "Confira se está ligado e na rede. Depois envie o mesmo comando: o que já foi feito não se "
+            "repete."
+        ),
+    ),
+    "ansible.task_failed": Entry(
+        N_("A tarefa “{task}” falhou: {msg}"),
+        advice=N_("Depois de resolver, envie o mesmo comando: o que já foi feito não se repete."),
+    ),
+    "ansible.arguments": Entry(N_("Os argumentos não foram aceitos: {errors}"), advice=TELL_ADMIN),
+    "run.timeout": Entry(
+        N_("O tempo acabou antes de este servidor terminar."),
+        advice=N_("Confira se o servidor está sobrecarregado e envie o mesmo comando de novo."),
+    ),
+    "run.canceled": Entry(
+        N_("Cancelado antes de terminar neste servidor."),
+        advice=N_("Para concluir, envie o mesmo comando de novo."),
+    ),
+    "run.no_result": Entry(N_("O Ansible terminou sem dar um resultado."), advice=TELL_ADMIN),
+    "run.no_hosts": Entry(N_("Nenhum servidor do inventário participa deste comando."), advice=TELL_ADMIN),
+    "run.crashed": Entry(
+        N_("A execução foi interrompida {attempts} vezes e não será tentada de novo. Confira os servidores."),
+        advice=TELL_ADMIN,
+    ),
+    "run.error": Entry(
+        N_("Um erro interno interrompeu a execução ({error}). Confira os servidores."), advice=TELL_ADMIN
+    ),
+}
