@@ -274,7 +274,7 @@ class Ini(File):
     """users.conf, pjsip.conf and the like: the extension is a section, the MAC the value of a key."""
 
     HEADER = re.compile(br"\s*\[([^\]]*)\]\s*(?:\(([^)]*)\))?")
-    SETTING = re.compile(br"[ \t]*([^=]*?)[ \t]*=>?")
+    SETTING = re.compile(br"([^=]*)=>?")
 
     def read(self):
         self.sections = []
@@ -292,7 +292,7 @@ class Ini(File):
                 options = [word.strip() for word in (header.group(2) or b"").split(b",")]
                 self.sections.append(Section(header.group(1).strip(), options, number, None))
             else:
-                name, rest = setting.group(1).lower(), text[setting.end():]
+                name, rest = setting.group(1).strip().lower(), text[setting.end():]
                 value = rest.strip()
                 start = setting.end() + (rest.index(value) if value else int(line[setting.end():][:1] == b" "))
                 self.sections[-1].values.setdefault(name, []).append(value)
