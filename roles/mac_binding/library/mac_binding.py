@@ -306,8 +306,10 @@ class Ini(File):
         return [place for section in self.sections for place in section.places]
 
     def matches(self, section):
-        """Whether the section, or a template of it, has what `where` demands."""
-        family = [section] + [other for other in self.sections if other.name in section.parents]
+        """Whether the section, or a template behind it, has what `where` demands."""
+        family = [section]
+        for one in family:  # grows meanwhile: a template may have templates
+            family.extend(other for other in self.sections if other.name in one.parents and other not in family)
         return all(any(value in other.values.get(key.lower(), []) for other in family)
                    for key, value in self.spec["where"].items())
 
