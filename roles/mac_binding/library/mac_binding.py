@@ -230,26 +230,26 @@ def uncommented(line, depth):
 
     As in Asterisk's main/config.c: `;` to the line's end, `;--` (not `;---`) to `--;`, nested; `\\;` is none.
     """
-    text, at = bytearray(line), 0
+    text, begin = bytearray(line), 0  # begin: a sign before it belongs to the mark that was found there
     blank_from = 0 if depth else None
     while True:
-        at = line.find(b";", at)
+        at = line.find(b";", begin)
         if at < 0:
             break
-        if at and line[at - 1:at] == b"\\" and not depth:
-            at += 1
+        if at > begin and line[at - 1:at] == b"\\":
+            begin = at + 1
         elif line[at + 1:at + 3] == b"--" and line[at + 3:at + 4] != b"-":
             blank_from = at if blank_from is None else blank_from
             depth += 1
-            at += 3
-        elif depth and line[max(at - 2, 0):at] == b"--":
+            begin = at + 3
+        elif depth and at >= begin + 2 and line[at - 2:at] == b"--":
             depth -= 1
-            at += 1
+            begin = at + 1
             if not depth:
-                text[blank_from:at] = b" " * (at - blank_from)
+                text[blank_from:begin] = b" " * (begin - blank_from)
                 blank_from = None
         elif depth:
-            at += 1
+            begin = at + 1
         else:
             blank_from = at
             break
@@ -273,7 +273,7 @@ class Section(object):
 class Ini(File):
     """users.conf, pjsip.conf and the like: the extension is a section, the MAC the value of a key."""
 
-    HEADER = re.compile(br"\s*\[([^\]]*)\]\s*(?:\(([^)]*)\))?")
+    HEADER = re.compile(br"\s*\[([^\]]*)\](?:\(([^)]*)\))?")
     SETTING = re.compile(br"([^=]*)=>?")
 
     def read(self):
