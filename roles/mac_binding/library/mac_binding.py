@@ -55,7 +55,7 @@ def to_text(value):
 
 
 def to_bytes(value):
-    return value if isinstance(value, bytes) else TEXT(value).encode("utf-8")
+    return value if isinstance(value, bytes) else TEXT(value).encode("utf-8", "replace")
 
 
 # ------------------------------------------------------------------------------------------------- MACs
