@@ -872,7 +872,7 @@ class Transaction(object):
         except Exception as second:
             raise Stop("not_restored", "%s; and the way back failed: %s; the next run tries again" % (error, second),
                        files=[change.path for change in self.changes], error=to_text(second))
-        if foreign:
+        if foreign and getattr(error, "code", None) != "mac_binding.changed_since":  # which says it already
             raise Stop("not_restored", "%s; and %s was edited meanwhile, so it stays" % (error, to_text(foreign[0])),
                        files=foreign, error="edited meanwhile")
 
