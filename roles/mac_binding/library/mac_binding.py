@@ -619,9 +619,12 @@ class Store(object):
             raise
         return manifest
 
-    def end(self, manifest):
+    def unstage(self, manifest):
         for entry in manifest["files"]:
             unlink(staged(to_bytes(entry["path"])))
+
+    def end(self, manifest):
+        self.unstage(manifest)
         unlink(self.journal)
         sync_folder(self.journal)
 
@@ -864,6 +867,7 @@ class Transaction(object):
         """Everything as before, the daemon too. Raises Stop when that fails: the next run tries again."""
         try:
             told = manifest["state"] == "notifying"
+            self.store.unstage(manifest)  # on a full disk that makes the room for what follows
             _restored, foreign = self.store.restore(manifest)
             if told:
                 self.work.tell_reverse(manifest, error)
