@@ -582,9 +582,14 @@ class Store(object):
         text = read(self.path(transaction, b"manifest.json"))
         return None if text is None else json.loads(text.decode("utf-8"))
 
-    def before(self, transaction, number):
-        """-> the file as it was, None when it was not there"""
-        return read(self.path(transaction, b"%d.before" % number))
+    def before(self, manifest, number):
+        """-> the file as it was, None when it was not there. Raises Stop when the backup is not what was saved."""
+        path = self.path(manifest["transaction"], b"%d.before" % number)
+        content = read(path)
+        if digest(content) != manifest["files"][number]["before"]:
+            raise Stop("file_error", "%s: the backup is missing or damaged" % to_text(path), file=path,
+                       error="missing or damaged backup")
+        return content
 
     def replace(self, path, text):
         with io.open(path + b".new", "wb") as file:
@@ -651,7 +656,7 @@ class Store(object):
                 foreign.append(path)
                 continue
             like = path if now else self.path(manifest["transaction"], b"%d.before" % number)
-            put(path, self.before(manifest["transaction"], number), like)
+            put(path, self.before(manifest, number), like)
             restored.append(path)
         return restored, foreign
 
@@ -935,7 +940,7 @@ class Work(object):
         if manifest["state"] in ("prepared", "notifying"):
             try:
                 restored, foreign = self.store.restore(manifest)
-            except (IOError, OSError) as error:
+            except (IOError, OSError, Stop) as error:
                 raise Stop("not_restored", "a change that was cut off cannot be taken back: %s" % error,
                            files=[entry["path"] for entry in manifest["files"]], error=to_text(error))
             if manifest["state"] == "notifying":
@@ -957,7 +962,7 @@ class Work(object):
         for number, entry in enumerate(manifest["files"]):
             path = to_bytes(entry["path"])
             if digest(read(path)) == entry["after"]:
-                self.overlay[path] = self.store.before(manifest["transaction"], number)
+                self.overlay[path] = self.store.before(manifest, number)
 
     def look(self):
         """-> [(File, the extension's MAC there)]"""
@@ -1114,7 +1119,7 @@ class Work(object):
             if digest(now) != entry["after"]:
                 edited.append(path)
             kept = self.store.path(wanted, b"%d.before" % number)
-            changes.append(Change(path, now, read(kept), to_bytes(entry["plus"]), to_bytes(entry["minus"]),
+            changes.append(Change(path, now, self.store.before(manifest, number), to_bytes(entry["plus"]), to_bytes(entry["minus"]),
                                   like=path if now is not None else kept))
         if all(digest(change.before) == entry["before"] for change, entry in zip(changes, manifest["files"])):
             return "ok", "already_undone", "transaction %s is undone already" % wanted
