@@ -563,6 +563,7 @@ class Store(object):
         make_folder(self.folder)
         make_folder(self.backups)
         file = io.open(os.path.join(self.folder, b"lock"), "ab")
+        fcntl.fcntl(file, fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # Python 2 leaves it to every program that we start
         end = time.time() + seconds
         while True:
             try:
