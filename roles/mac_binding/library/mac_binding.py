@@ -1119,9 +1119,11 @@ class Work(object):
             now = self.overlay[path] if path in self.overlay else read(path)
             if digest(now) != entry["after"]:
                 edited.append(path)
+            elif entry["before"] and path not in self.overlay and now is not None:
+                look_at(path, path)  # what may not be replaced now, may not in an undo
             kept = self.store.path(wanted, b"%d.before" % number)
-            changes.append(Change(path, now, self.store.before(manifest, number), to_bytes(entry["plus"]), to_bytes(entry["minus"]),
-                                  like=path if now is not None else kept))
+            changes.append(Change(path, now, self.store.before(manifest, number), to_bytes(entry["plus"]),
+                                  to_bytes(entry["minus"]), like=path if now is not None else kept))
         if all(digest(change.before) == entry["before"] for change, entry in zip(changes, manifest["files"])):
             return "ok", "already_undone", "transaction %s is undone already" % wanted
         if edited:
