@@ -967,6 +967,12 @@ class Work(object):
 
     def look(self):
         """-> [(File, the extension's MAC there)]"""
+        seen = {}
+        for spec in self.specs:
+            other = seen.setdefault(os.path.realpath(spec["path"]), spec)
+            if other is not spec and "names" not in (spec["format"], other["format"]):
+                raise Stop("error", "mac_binding_files: %s and %s are one file; of two changes one would be lost"
+                           % (to_text(other["path"]), to_text(spec["path"])))
         self.files = [load(spec, self.overlay) for spec in self.specs]
         return [(file, file.mac(self.extension)) for file in self.files]
 
