@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
+    from dispatcher.commands.context import Context
     from dispatcher.inventory import Inventory
 
 
@@ -50,8 +51,8 @@ class InvalidCommand(ValueError):  # noqa: N818 - an answer for the sender, not 
 class Command(BaseModel, ABC):
     """One validated command. Fields are named after the subject's keys, in lower case and in their order.
 
-    Validated with the context ``{"servers": …}``, the hosts of its group, it names only servers that there
-    are. Without, as a stored command is read again, it keeps the server that it was accepted with.
+    Validated with a ``Context``, its values are text as somebody wrote it, and it names only servers that
+    there are. Without one, as a stored command is read again, it keeps what it was accepted with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,10 +63,25 @@ class Command(BaseModel, ABC):
     undo_playbook: ClassVar[str | None] = None  # takes a transaction of it back, with Ansible alone
     purpose: ClassVar[str]  # one sentence for the help, a catalogue entry
     example: ClassVar[str]  # a valid subject, without token
+    timeout: ClassVar[int | None] = None  # seconds for its playbook; None: what the settings say
+
+    @classmethod
+    def candidates(cls, inventory: Inventory) -> tuple[str, ...]:
+        """Return the servers that it can be about. Without any, the fleet does not have this command."""
+        return inventory.groups.get(cls.group, ())
+
+    @classmethod
+    def defaults(cls, _context: Context) -> Mapping[str, str]:
+        """Return what the fields that may be left out on this fleet then mean."""
+        return {}
 
     @abstractmethod
     def servers(self, inventory: Inventory) -> tuple[str, ...]:
-        """Return the inventory hosts that this command changes, which are locked while it runs."""
+        """Return the inventory hosts that the playbook is limited to."""
+
+    def locks(self, inventory: Inventory) -> tuple[str, ...]:
+        """Return the names of what no other job may work on meanwhile: the servers that it changes."""
+        return self.servers(inventory)
 
     @abstractmethod
     def extravars(self) -> dict[str, Any]:

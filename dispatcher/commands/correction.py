@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from pydantic import ValidationError
 
 from dispatcher.commands.base import Command
+from dispatcher.commands.context import Context
 
-_PAIR = re.compile(r"(\w+)=(\S*)")
+_PAIR = re.compile(r"(\w+)=(.*?)(?=\s+\w+=|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +31,38 @@ def corrected(
     kind: type[Command],
     values: Mapping[str, str],
     refused: Mapping[str, str | None],
-    servers: Sequence[str],
+    context: Context,
 ) -> Correction:
     """Keep what was right, take the suggestion for what was refused, else the example's value.
 
     ``values`` and ``refused``, with the suggestions, are by field. Where the outcome contradicts itself, as
-    when the example's MAC is the one that was kept, one of them gives way, or all.
+    when the example's MAC is the one that was kept, one of them gives way, or two, or all.
     """
-    examples = {key.lower(): value for key, value in _PAIR.findall(kind.example)}
-    if "server" in examples and examples["server"] not in servers:
-        examples["server"] = servers[0]
     understood = {field: refused.get(field, value) for field, value in values.items()}
-    without_one = ({**understood, field: None} for field in understood)
-    for kept in (understood, *without_one, {}):
-        chosen = {field: value for field, value in kept.items() if value is not None}
-        invented = [
-            field for field, info in kind.model_fields.items() if info.is_required() and field not in chosen
-        ]
-        chosen |= {field: examples[field] for field in invented}
-        try:
-            command = kind.model_validate(chosen, context={"servers": servers})
-        except ValidationError:
-            continue
-        return Correction(command.subject(), tuple(field.upper() for field in invented))
+    kept = {field: value for field, value in understood.items() if value is not None}
+    for fewer in range(min(len(kept), 2) + 1):
+        for dropped in combinations(kept, fewer):
+            rest = {field: value for field, value in kept.items() if field not in dropped}
+            if correction := _completed(kind, rest, context):
+                return correction
+    if correction := _completed(kind, {}, context):
+        return correction
     raise AssertionError(f"the example of {kind.keyword} is not valid")  # a test says that each is
+
+
+def _completed(kind: type[Command], kept: Mapping[str, str], context: Context) -> Correction | None:
+    """Add the example's value for each field that is missing, fitted to the others where it has to be."""
+    examples = {key.lower(): value.strip() for key, value in _PAIR.findall(kind.example)}
+    if "server" in examples and examples["server"] not in context.servers:
+        examples["server"] = context.servers[0]
+    chosen = {**kind.defaults(context), **kept}
+    missing = {field: examples[field] for field in kind.model_fields if field not in chosen}
+    for _ in range(2):
+        try:
+            command = kind.model_validate(chosen | missing, context=context)
+        except ValidationError as error:  # noqa: PERF203 - two turns at the most
+            fitting = {str(found["loc"][0]): found["ctx"]["suggestion"] for found in error.errors()}
+            missing |= {field: value for field, value in fitting.items() if field in missing and value}
+        else:
+            return Correction(command.subject(), tuple(field.upper() for field in missing))
+    return None

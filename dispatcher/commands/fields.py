@@ -12,6 +12,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from dispatcher.commands.context import Context
+
 # RFC 1123 host name, with at least one letter: what people write when they mean a server, not an address.
 _NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*\.?")
 
@@ -110,9 +112,12 @@ def _extension(text: str) -> str:
 
 def _server(text: str, info: ValidationInfo) -> str:
     """Accept a server of the context's ``servers`` in any case; return it as it is written there."""
-    servers: Sequence[str] | None = (info.context or {}).get("servers")
-    if servers is None or text in servers:
+    context: Context | None = info.context
+    if context is None or text in context.servers:
         return text
+    servers = context.servers
+    if not text:
+        raise refuse("server.missing", known=", ".join(servers))
     names = {name.lower(): name for name in servers}
     if name := names.get(text.lower()):
         return name
@@ -138,4 +143,4 @@ def _nearest_name(text: str, names: Sequence[str]) -> str | None:
 # Of several validators the last one looks first.
 Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_address), BeforeValidator(_given)]
 Extension = Annotated[str, BeforeValidator(_extension), BeforeValidator(_given)]
-Server = Annotated[str, BeforeValidator(_server), BeforeValidator(_given)]
+Server = Annotated[str, BeforeValidator(_server)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from difflib import get_close_matches
 from types import NoneType
 from typing import Any, get_args
@@ -20,6 +21,7 @@ from pydantic import ValidationError
 
 from dispatcher.commands import COMMANDS
 from dispatcher.commands.base import Command, InvalidCommand, Problem
+from dispatcher.commands.context import Context
 from dispatcher.commands.correction import Correction, corrected
 from dispatcher.commands.pairs import KEY, SHOWN, split
 from dispatcher.inventory import Inventory
@@ -43,18 +45,19 @@ class Request:
         return self.command.subject() + (" SIMULAR" if self.check else "")
 
 
-def parse(subject: str, inventory: Inventory) -> Request:
+def parse(subject: str, inventory: Inventory, now: datetime | None = None) -> Request:
     """Return the request of a subject whose token is already off.
 
-    The inventory's servers are those that there are, and the commands those that it has a group for. Raises
-    InvalidCommand, with a correction that is valid on this very inventory, and InventoryError when it has a
-    group for none. Whoever asked for a preview, however misspelt, is never offered the real thing.
+    The inventory's servers are those that there are, and the commands those that it has servers for. ``now``
+    is the moment that dates are judged at, with its time zone; None: the present one. Raises InvalidCommand,
+    with a correction that is valid on this very inventory, and InventoryError when it has servers for none.
+    Whoever asked for a preview, however misspelt, is never offered the real thing.
     """
-    commands = {word: kind for word, kind in COMMANDS.items() if inventory.groups.get(kind.group)}
+    commands = {word: kind for word, kind in COMMANDS.items() if kind.candidates(inventory)}
     if not commands:
         inventory.group(next(iter(COMMANDS.values())).group)  # the error names it
     try:
-        return _Parser(inventory, commands).parse(subject)
+        return _Parser(inventory, commands, now or datetime.now(timezone.utc)).parse(subject)
     except InvalidCommand as error:
         preview = any(_means_preview(word) for word in re.findall("[A-Za-z]+", subject[:MAX_LENGTH]))
         if preview and not _CHECK.search(error.corrected):
@@ -70,6 +73,7 @@ def _means_preview(word: str) -> bool:
 class _Parser:
     inventory: Inventory
     commands: Mapping[str, type[Command]]
+    now: datetime
 
     def parse(self, subject: str) -> Request:
         subject = subject.strip()
@@ -90,18 +94,22 @@ class _Parser:
 
     def command(self, kind: type[Command], subject: str, *, check: bool) -> Command:
         """Split into fields and let the command's own types judge each; collect all that is wrong."""
-        pairs = split(kind, subject)
-        servers = self.inventory.group(kind.group)
+        pairs, context = split(kind, subject), self.context(kind)
+        defaults = kind.defaults(context)
+        values = {
+            **defaults,
+            **{field: text or defaults.get(field, "") for field, text in pairs.values.items()},
+        }
         refused: tuple[Problem, ...] = ()
         try:
-            command = kind.model_validate(pairs.values, context={"servers": servers})
+            command = kind.model_validate(values, context=context)
         except ValidationError as error:
-            refused = tuple(_problem(kind, detail, pairs.values) for detail in error.errors())
+            refused = tuple(_problem(kind, detail, values, context) for detail in error.errors())
         else:
             if not pairs.problems:
                 return command
         suggestions = {problem.field.lower(): problem.suggestion for problem in refused}
-        correction = corrected(kind, pairs.values, suggestions, servers)
+        correction = corrected(kind, values, suggestions, context)
         raise _refusal((*pairs.problems, *refused), correction.previewed() if check else correction)
 
     def unknown_command(self, word: str, subject: str) -> InvalidCommand:
@@ -131,7 +139,10 @@ class _Parser:
     def example(self, kind: type[Command] | None = None) -> Correction:
         """Return the example of a command, or of the first one, on this fleet."""
         kind = kind or next(iter(self.commands.values()))
-        return corrected(kind, {}, {}, self.inventory.group(kind.group))
+        return corrected(kind, {}, {}, self.context(kind))
+
+    def context(self, kind: type[Command]) -> Context:
+        return Context(kind.candidates(self.inventory), self.inventory, self.now)
 
 
 def _refusal(problems: tuple[Problem, ...], correction: Correction) -> InvalidCommand:
@@ -155,15 +166,20 @@ def _unacceptable(subject: str) -> Problem | None:
     return None
 
 
-def _problem(kind: type[Command], detail: Mapping[str, Any], values: Mapping[str, str]) -> Problem:
+def _problem(
+    kind: type[Command], detail: Mapping[str, Any], values: Mapping[str, str], context: Context
+) -> Problem:
     """Turn pydantic's finding into ours."""
     field = str(detail["loc"][0])
+    if detail["type"] == "missing" and field == "server":
+        known = {"known": ", ".join(context.servers)}
+        return Problem(field=field.upper(), value="", code="server.missing", data=known)
     if detail["type"] == "missing":
         may_be_empty = NoneType in get_args(kind.model_fields[field].annotation)
         code = "field.missing_may_be_empty" if may_be_empty else "field.missing"
         return Problem(field=field.upper(), value="", code=code)
-    context = detail["ctx"]
+    said = detail["ctx"]
     return Problem(
-        field=field.upper(), value=values[field][:SHOWN], code=context["code"],
-        data=context["data"], suggestion=context["suggestion"],
+        field=field.upper(), value=values[field][:SHOWN], code=said["code"],
+        data=said["data"], suggestion=said["suggestion"],
     )  # fmt: skip

@@ -70,6 +70,19 @@ PROBLEMS: dict[str, Entry] = {
     "extension.list": Entry(
         N_("São vários ramais. Esperado: um só; para os outros, envie um e-mail para cada um.")
     ),
+    "extensions.invalid": Entry(
+        N_(
+            "Não é um ramal: {wrong}. Esperado: só números, de 1 a 10 algarismos, separados por vírgula, "
+            "ponto e vírgula ou espaço."
+        )
+    ),
+    "extensions.range": Entry(
+        N_("Faixas de ramais não são aceitas. Esperado: cada ramal por extenso, separado por vírgula.")
+    ),
+    "extensions.duplicate": Entry(N_("Há ramais repetidos: {duplicates}. Esperado: cada um só uma vez.")),
+    "extensions.too_many": Entry(
+        N_("São {count} ramais. Esperado: no máximo {limit} por comando; para os outros, envie outro e-mail.")
+    ),
     "mac.invalid": Entry(
         N_("Não são 12 dígitos, mas {count}. Esperado: 12, de 0 a 9 e de A a F, com ou sem separadores.")
     ),
@@ -94,5 +107,37 @@ PROBLEMS: dict[str, Entry] = {
             "MACFUTURO, para remover."
         )
     ),
+    "moment.invalid": Entry(
+        N_("Não é uma data. Esperado: dia/mês/ano e, se quiser, a hora, como em 01/11/2025 08:30.")
+    ),
+    "moment.no_such_month": Entry(N_("O mês {month} não existe. Esperado: dia/mês/ano, nesta ordem.")),
+    "moment.no_such_day": Entry(N_("O dia não existe. Esperado: um dia de 1 a {last}, nesse mês.")),
+    "moment.no_such_time": Entry(N_("A hora não existe. Esperado: de 00:00 a 23:59.")),
+    "moment.midnight": Entry(
+        N_("A hora 24:00 não é aceita. Esperado: 23:59, o último minuto do dia, ou 00:00 do dia seguinte.")
+    ),
+    "moment.skipped": Entry(
+        N_(
+            "Essa hora não existiu: o horário de verão ({zone}) começou nela e os relógios foram adiantados. "
+            "Esperado: uma hora antes ou depois."
+        )
+    ),
+    "moment.future": Entry(
+        N_("Está no futuro (agora: {now}), e ainda não há gravações. Esperado: uma data que já passou.")
+    ),
+    "window.order": Entry(N_("Vem antes de INICIO ({start}). Esperado: uma data depois dele.")),
+    "window.too_long": Entry(
+        N_(
+            "São {days} dias. Esperado: no máximo {limit} por comando; para os outros, envie outro e-mail "
+            "com o INICIO mais tarde."
+        )
+    ),
+    "server.missing": Entry(N_("Falta dizer o servidor. Esperado: um destes: {known}.")),
     "server.unknown": Entry(N_("O servidor não participa deste comando. Esperado: um destes: {known}.")),
+    "server.no_recordings": Entry(
+        N_(
+            "As gravações deste servidor não são alcançadas daqui (falta audios_from no inventário). "
+            "Esperado: um destes: {known}."
+        )
+    ),
 }

@@ -93,7 +93,7 @@ def test_a_valid_subject_has_one_canonical_form(subject, canonical):
         (EXAMPLE.replace("gv2p", "gv4p"), ["SERVER server.unknown"], EXAMPLE, ["SERVER"]),
         (EXAMPLE.replace("gv2p", "voip1"), ["SERVER server.unknown"], EXAMPLE, ["SERVER"]),
         (EXAMPLE.replace("gv2p", "GV2P ok"), ["SERVER field.extra_text gv2p"], EXAMPLE, []),
-        (EXAMPLE.replace("gv2p", ""), ["SERVER field.empty"], EXAMPLE, ["SERVER"]),
+        (EXAMPLE.replace("gv2p", ""), ["SERVER server.missing"], EXAMPLE, ["SERVER"]),
         # the keys: a forgotten MACFUTURO never means that the MAC is to be removed
         ("MACCHANGE=3010 MACATUAL=010203040506 SERVER=gv2p", ["MACFUTURO field.missing_may_be_empty"],
          EXAMPLE, ["MACFUTURO"]),
@@ -101,7 +101,7 @@ def test_a_valid_subject_has_one_canonical_form(subject, canonical):
          ["MACFUTURO field.missing_may_be_empty"], EXAMPLE, ["MACFUTURO"]),
         ("MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO= MACFUTURO=010203040599 SERVER=gv2p",
          ["MACFUTURO field.duplicate"], EXAMPLE, []),
-        ("MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=010203040599", ["SERVER field.missing"],
+        ("MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=010203040599", ["SERVER server.missing"],
          EXAMPLE, ["SERVER"]),
         (EXAMPLE.replace("MACFUTURO", "MACFUTRO"), ["MACFUTRO field.unknown MACFUTURO"], EXAMPLE, []),
         (EXAMPLE.replace("MACFUTURO=", "MACFUTURO "), ["MACFUTURO field.missing"], EXAMPLE, []),

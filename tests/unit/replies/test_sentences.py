@@ -30,7 +30,8 @@ def test_every_code_of_the_sources_has_a_sentence():
         text
         for text in literals("dispatcher/commands", "dispatcher/runs", "dispatcher/jobs")
         if re.fullmatch(
-            r"(subject|command|field|address|extension|mac|server|host|ansible|run)\.[a-z_]+", text
+            r"(subject|command|field|address|extensions?|mac|moment|window|server|host|ansible|run)\.[a-z_]+",
+            text,
         )
     }
     assert {"address.invalid", "host.unreachable", "run.crashed"} <= codes
