@@ -634,6 +634,14 @@ class Store(object):
         unlink(self.journal)
         sync_folder(self.journal)
 
+    def taken_back(self, manifest):
+        """The files are as before: without the journal nobody takes it back once more."""
+        self.end(manifest)
+        try:
+            self.mark(manifest, "rolled_back")
+        except (IOError, OSError):  # a full disk; what the manifest says is not `committed` either way
+            pass
+
     def unfinished(self):
         """-> the manifest of the transaction that was cut off, None when there is none"""
         name = read(self.journal)
@@ -647,6 +655,7 @@ class Store(object):
 
     def restore(self, manifest):
         """Put every file back that is as this transaction left it; -> (restored, edited by others since)"""
+        self.unstage(manifest)  # on a full disk that makes the room for what follows
         restored, foreign = [], []
         for number, entry in enumerate(manifest["files"]):
             path = to_bytes(entry["path"])
@@ -873,12 +882,10 @@ class Transaction(object):
         """Everything as before, the daemon too. Raises Stop when that fails: the next run tries again."""
         try:
             told = manifest["state"] == "notifying"
-            self.store.unstage(manifest)  # on a full disk that makes the room for what follows
             _restored, foreign = self.store.restore(manifest)
             if told:
                 self.work.tell_reverse(manifest, error)
-            self.store.mark(manifest, "rolled_back")
-            self.store.end(manifest)
+            self.store.taken_back(manifest)
         except Exception as second:
             raise Stop("not_restored", "%s; and the way back failed: %s; the next run tries again" % (error, second),
                        files=[change.path for change in self.changes], error=to_text(second))
@@ -946,13 +953,14 @@ class Work(object):
                            files=[entry["path"] for entry in manifest["files"]], error=to_text(error))
             if manifest["state"] == "notifying":
                 self.tell_reverse(manifest, None)
-            self.store.mark(manifest, "rolled_back")
             if restored:
                 self.changed = True
             self.note("recovered", transaction=manifest["transaction"], restored=restored)
             if foreign:
                 self.note("recovery_conflict", transaction=manifest["transaction"], files=foreign)
-        self.store.end(manifest)
+            self.store.taken_back(manifest)
+        else:
+            self.store.end(manifest)
 
     def look_past(self):
         """Without the right to change anything: see the files as the next change will find them."""
