@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError
 
@@ -37,6 +37,7 @@ def connect(url: str) -> Engine:
     try:
         with engine.begin() as connection:
             schema.metadata.create_all(connection)
+            _upgrade(connection)
             _same_version(connection)
     except DatabaseError as error:
         raise StoreError(
@@ -101,6 +102,13 @@ def _durable(connection: sqlite3.Connection, _record: Any) -> None:
 def _begin(connection: Connection) -> None:
     """Take the write lock at once: a transaction that starts by reading cannot fail half-way for the lock."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _upgrade(connection: Connection) -> None:
+    """Bring an older database up to this version, with everything that is in it."""
+    if connection.execute(select(schema.schema_version.c.version)).scalar() == 1:
+        connection.exec_driver_sql("ALTER TABLE jobs ADD COLUMN servers JSON")
+        connection.execute(update(schema.schema_version).values(version=2))
 
 
 def _same_version(connection: Connection) -> None:

@@ -23,7 +23,7 @@ class Owner(str, Enum):
 class State(str, Enum):
     """Where a job stands. Ansible Runner's statuses keep their names."""
 
-    QUEUED = "queued"  # waits for its turn, or for its servers
+    QUEUED = "queued"  # waits for its turn, or for what it locks
     RUNNING = "running"  # a worker runs the playbook
     SUCCESSFUL = "successful"  # every server did what was asked
     PARTIAL = "partial"  # some servers did, some failed or could not be reached
@@ -44,7 +44,8 @@ class Order:
     keyword: str  # row of COMMANDS
     subject: str  # canonical, without token
     arguments: dict[str, Any]  # the command's fields as JSON
-    servers: tuple[str, ...]  # locked while it runs; sorted
+    servers: tuple[str, ...]  # where its playbook runs; sorted
+    locks: tuple[str, ...]  # what no other job may work on meanwhile; sorted
     check: bool  # preview: change nothing
     language: str  # of the reply
     sender: str | None = None  # None: from the shell, nobody is written to
@@ -69,6 +70,7 @@ class Order:
             subject=command.subject(),
             arguments=command.model_dump(mode="json"),
             servers=tuple(sorted(command.servers(inventory))),
+            locks=tuple(sorted(command.locks(inventory))),
             check=request.check,
             language=language,
             sender=sender,

@@ -15,7 +15,7 @@ UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
 
 
 def has_elder() -> Any:
-    """Return the condition that an older unfinished job wants one of the job's servers."""
+    """Return the condition that an older unfinished job locks something that the job does too."""
     mine, theirs, elder = job_servers.alias(), job_servers.alias(), jobs.alias()
     return exists().where(
         mine.c.job_id == jobs.c.id,
@@ -26,20 +26,21 @@ def has_elder() -> Any:
     )
 
 
-def has_locked_server() -> Any:
-    """Return the condition that one of the job's servers is being worked on."""
+def is_locked_out() -> Any:
+    """Return the condition that something the job locks is being worked on."""
     return exists().where(job_servers.c.job_id == jobs.c.id, locks.c.server == job_servers.c.server)
 
 
-def as_job(row: Row[Any], servers: tuple[str, ...]) -> Job:
-    """Return a row of the jobs table and its servers as a value."""
+def as_job(row: Row[Any], locked: tuple[str, ...]) -> Job:
+    """Return a row of the jobs table, and what the job locks, as a value."""
     return Job(
         id=row.id,
         order=Order(
             keyword=row.keyword,
             subject=row.subject,
             arguments=row.arguments,
-            servers=servers,
+            servers=locked if row.servers is None else tuple(row.servers),
+            locks=locked,
             check=row.check,
             language=row.language,
             sender=row.sender,

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 1  # of this file; kept in the table schema_version
+VERSION = 2  # of this file; kept in the table schema_version
 
 metadata = MetaData()
 
@@ -57,6 +57,7 @@ jobs = Table(
     Column("keyword", String(32), nullable=False),
     Column("subject", Text, nullable=False),
     Column("arguments", JSON, nullable=False),
+    Column("servers", JSON),  # where it runs; null in rows of version 1: on what it locks
     Column("check", Boolean, nullable=False),
     Column("language", String(8), nullable=False),
     Column("state", String(16), nullable=False),
@@ -73,7 +74,8 @@ jobs = Table(
     sqlite_autoincrement=True,  # an id is never given twice, also after a purge
 )
 
-# The servers that a job changes. A job waits while an older unfinished job has one of them.
+# What a job locks: the servers that it changes, or a name for something else that it has to itself. A job
+# waits while an older unfinished job has one of them.
 job_servers = Table(
     "job_servers",
     metadata,
@@ -82,7 +84,7 @@ job_servers = Table(
     Index("jobs_by_server", "server", "job_id"),
 )
 
-# The servers that are being worked on: the primary key lets one job at a time have each.
+# What is being worked on: the primary key lets one job at a time have each.
 locks = Table(
     "locks",
     metadata,

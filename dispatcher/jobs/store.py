@@ -1,7 +1,7 @@
 """The job store: what is accepted here is done, and answered once, whatever crashes.
 
-Every public method is one transaction. Order and locks: a job waits while an older unfinished job has one of
-its servers (FIFO per server), and jobs on different servers run side by side.
+Every public method is one transaction. Order and locks: a job waits while an older unfinished job locks
+something that it does too (FIFO per name), and jobs that share nothing run side by side.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from dispatcher.errors import NotFoundError
 from dispatcher.jobs.database import transaction
 from dispatcher.jobs.job import Job, Order, Owner, State
-from dispatcher.jobs.queries import UNFINISHED, as_job, has_elder, has_locked_server
+from dispatcher.jobs.queries import UNFINISHED, as_job, has_elder, is_locked_out
 from dispatcher.jobs.schema import job_servers, jobs, locks, messages, outbox
 from dispatcher.replies.compose import Reply
 from dispatcher.runs.report import Report
@@ -85,23 +85,23 @@ class Store:
         return self.job(job_id)
 
     def claim(self, own: Job | None = None) -> Job | None:
-        """Start the oldest job whose servers are free, or the shell's own job; None when there is none.
+        """Start the oldest job that is not locked out, or the shell's own job; None when there is none.
 
-        The locks' primary key makes sure that no server is given to two jobs.
+        The locks' primary key makes sure that nothing is given to two jobs.
         """
         with transaction(self.engine) as connection:
             self._give_up_lost_shells(connection)
             mine = jobs.c.owner == Owner.SERVE.value if own is None else jobs.c.id == own.id
             found = connection.execute(
                 select(jobs.c.id)
-                .where(jobs.c.state == State.QUEUED.value, mine, ~has_elder(), ~has_locked_server())
+                .where(jobs.c.state == State.QUEUED.value, mine, ~has_elder(), ~is_locked_out())
                 .order_by(jobs.c.id)
                 .limit(1)
             ).scalar()
             if found is None:
                 return None
-            servers = select(job_servers.c.server, job_servers.c.job_id).where(job_servers.c.job_id == found)
-            connection.execute(insert(locks).from_select(["server", "job_id"], servers))
+            names = select(job_servers.c.server, job_servers.c.job_id).where(job_servers.c.job_id == found)
+            connection.execute(insert(locks).from_select(["server", "job_id"], names))
             connection.execute(
                 update(jobs)
                 .where(jobs.c.id == found)
@@ -126,7 +126,7 @@ class Store:
             return renewed.rowcount == 1
 
     def finish(self, job: Job, report: Report, reply: Reply | None) -> bool:
-        """Write result, reply and the release of the servers as one. False: the job is no longer ours."""
+        """Write result, reply and the release of the locks as one. False: the job is no longer ours."""
         with transaction(self.engine) as connection:
             written = connection.execute(
                 update(jobs)
@@ -182,6 +182,7 @@ class Store:
                 keyword=order.keyword,
                 subject=order.subject,
                 arguments=order.arguments,
+                servers=list(order.servers),
                 check=order.check,
                 language=order.language,
                 state=State.QUEUED.value,
@@ -193,8 +194,8 @@ class Store:
             )
             .returning(jobs.c.id)
         ).scalar_one()
-        for server in order.servers:
-            connection.execute(insert(job_servers).values(job_id=job_id, server=server))
+        for name in order.locks:
+            connection.execute(insert(job_servers).values(job_id=job_id, server=name))
         return int(job_id)
 
     @staticmethod
@@ -224,7 +225,7 @@ class Store:
 
     @staticmethod
     def _give_up_lost_shells(connection: Connection) -> None:
-        """Cancel what a shell left behind that was killed, so that it does not hold its servers for ever."""
+        """Cancel what a shell left behind that was killed, so that it does not hold its locks for ever."""
         lost = (
             (jobs.c.owner == Owner.SHELL.value)
             & jobs.c.state.in_(UNFINISHED)
@@ -241,7 +242,7 @@ class Store:
         row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
         if row is None:
             raise NotFoundError(f"O job {job_id} não existe.", "Veja os que existem com: athome jobs list")
-        servers = (
+        names = (
             select(job_servers.c.server).where(job_servers.c.job_id == job_id).order_by(job_servers.c.server)
         )
-        return as_job(row, tuple(connection.execute(servers).scalars()))
+        return as_job(row, tuple(connection.execute(names).scalars()))

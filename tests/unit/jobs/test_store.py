@@ -22,10 +22,11 @@ def store(tmp_path):
     return Store(connect(f"sqlite:///{tmp_path}/athome.db"))
 
 
-def order(*servers: str, sender="ana@example.com", message_id="<1@example.com>") -> Order:
+def order(*servers: str, locks=None, sender="ana@example.com", message_id="<1@example.com>") -> Order:
     return Order(
         keyword="CHECKIP", subject="CHECKIP=203.0.113.7", arguments={"checkip": "203.0.113.7"},
-        servers=servers, check=False, language="pt_BR", sender=sender, message_id=message_id,
+        servers=servers, locks=servers if locks is None else locks, check=False,
+        language="pt_BR", sender=sender, message_id=message_id,
     )  # fmt: skip
 
 
@@ -37,8 +38,9 @@ def delivery(uid: int) -> Delivery:
     )  # fmt: skip
 
 
-def queue(store: Store, number: int, *servers: str) -> int:
-    job_id = store.take(delivery(number), order=order(*servers, message_id=f"<{number}@example.com>"))
+def queue(store: Store, number: int, *servers: str, locks=None) -> int:
+    one = order(*servers, locks=locks, message_id=f"<{number}@example.com>")
+    job_id = store.take(delivery(number), order=one)
     assert job_id
     return job_id
 
@@ -120,6 +122,19 @@ def test_jobs_on_different_servers_run_side_by_side(store):
     """A slow server holds nobody else up."""
     first, second = queue(store, 1, "gv1p"), queue(store, 2, "gv2p")
     assert [first, second] == [store.claim().id, store.claim().id]
+
+
+def test_what_a_job_locks_is_not_always_where_it_runs(store):
+    """Two that share a collector take turns; who works on one of their servers itself need not wait."""
+    first = queue(store, 1, "gv1p", locks=("audio",))
+    second = queue(store, 2, "gv2p", locks=("audio",))
+    other = queue(store, 3, "gv1p")
+    running = store.claim()
+    assert (first, ("gv1p",), ("audio",)) == (running.id, running.order.servers, running.order.locks)
+    assert other == store.claim().id
+    assert store.claim() is None
+    store.finish(running, DONE, reply("1"))
+    assert second == store.claim().id
 
 
 def test_many_claimers_never_share_a_server(store):
@@ -223,6 +238,22 @@ def test_a_database_of_another_version_is_refused(tmp_path):
         connection.execute(update(schema.schema_version).values(version=99))
     with pytest.raises(StoreError, match="versão 99"):
         connect(url)
+
+
+def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path):
+    """Its jobs keep their servers, which were what they locked, and new ones are added."""
+    url = f"sqlite:///{tmp_path}/athome.db"
+    store = Store(connect(url))
+    old = queue(store, 1, "gv1p", "gv2p")
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE jobs DROP COLUMN servers")
+        connection.execute(update(schema.schema_version).values(version=1))
+    store = Store(connect(url))
+    job = store.job(old)
+    assert ("gv1p", "gv2p") == job.order.servers == job.order.locks
+    new = queue(store, 2, "gv3p", locks=("audio",))
+    assert (("gv3p",), ("audio",)) == (store.job(new).order.servers, store.job(new).order.locks)
+    assert connect(url)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://host/db", "oracle+nothing://x"])

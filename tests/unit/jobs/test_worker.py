@@ -49,8 +49,8 @@ def queue(store, **changes):
     order = Order(
         **{
             "keyword": "CHECKIP", "subject": "CHECKIP=203.0.113.7", "arguments": {"checkip": "203.0.113.7"},
-            "servers": ("gv1p",), "check": False, "language": "pt_BR", "sender": "ana@example.com",
-            "message_id": "<1@example.com>",
+            "servers": ("gv1p",), "locks": ("gv1p",), "check": False, "language": "pt_BR",
+            "sender": "ana@example.com", "message_id": "<1@example.com>",
         } | changes
     )  # fmt: skip
     delivery = Delivery(

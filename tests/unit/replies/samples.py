@@ -44,8 +44,9 @@ def job(*, language="pt_BR", check=False, subject="CHECKIP=203.0.113.7") -> Job:
         id=42, owner=Owner.SERVE, state=State.RUNNING, attempts=1, created_at=AT,
         order=Order(
             keyword="CHECKIP", subject=subject, arguments={"checkip": "203.0.113.7"}, check=check,
-            servers=("gv1p", "gv2p", "gv3p", "voip1"), language=language, sender="ana@example.com",
-            message_id="<CAF7E-1@mail.example.com>", references="<CAF7E-0@mail.example.com>",
+            servers=("gv1p", "gv2p", "gv3p", "voip1"), locks=("gv1p", "gv2p", "gv3p", "voip1"),
+            language=language, sender="ana@example.com", message_id="<CAF7E-1@mail.example.com>",
+            references="<CAF7E-0@mail.example.com>",
         ),
     )  # fmt: skip
 
