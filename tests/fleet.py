@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from dispatcher.settings import PROJECT
+from lab.host import FILES
 
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 CHECKIP_SERVERS = ("gv1p", "gv2p", "gv3p", "voip1")
+MACCHANGE_SERVERS = ("gv1p", "gv2p", "gv3p")
+_PHONES = ("users.conf", "macs.csv")  # the two files that have MACs
+_PHONES_AT_FIRST = FILES / "arimonitor/etc/asterisk"
 
 
 def on(host: str, *command: str, check: bool = True) -> str:
@@ -45,9 +50,9 @@ def forget(*addresses: str) -> None:
 
 
 @contextmanager
-def busy(host: str) -> Iterator[None]:
-    """Hold the role's lock on a server: a run that comes there waits until the block ends, for up to 30 s."""
-    hold = "mkdir -p -m 700 /run/athome-fail2ban && flock /run/athome-fail2ban/lock sh -c 'echo held; cat'"
+def busy(host: str, folder: str = "/run/athome-fail2ban") -> Iterator[None]:
+    """Hold a role's lock on a server: a run that comes there waits until the block ends, for up to 30 s."""
+    hold = f"mkdir -p -m 700 {folder} && flock {folder}/lock sh -c 'echo held; cat'"
     ssh = ["ssh", "-F", "/run/athome-lab/ssh/config", host, hold]
     with subprocess.Popen(ssh, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         try:
@@ -65,3 +70,37 @@ def banned(host: str, address: str) -> bool:
 def in_kernel(host: str, address: str) -> bool:
     """Whether the server's firewall has the address in any set of fail2ban."""
     return address in on(host, "nft", "list", "ruleset")
+
+
+def _asterisk(host: str) -> Path:
+    return Path(f"/run/lab/hosts/{host}/root/etc/asterisk")
+
+
+def phones(host: str) -> tuple[bytes, ...]:
+    """Return the two files that say which MAC an extension of this server has: users.conf and macs.csv."""
+    return tuple((_asterisk(host) / name).read_bytes() for name in _PHONES)
+
+
+def edit_phones(host: str, name: str, edit: Callable[[bytes], bytes]) -> None:
+    """Change one of the two files, as a person or a panel would."""
+    path = _asterisk(host) / name
+    path.write_bytes(edit(path.read_bytes()))
+
+
+def fresh_phones() -> None:
+    """Put the files, arimonitor and the role's memory back on every server: tests start from one place."""
+
+    def fresh(host: str) -> None:
+        for name in _PHONES:
+            edit_phones(host, name, lambda _old, name=name: (_PHONES_AT_FIRST / name).read_bytes())
+        on(host, "rm -rf /var/lib/athome-mac-binding; arimonitorctl forget")
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(fresh, MACCHANGE_SERVERS))
+
+
+def arimonitor_has(host: str, extension: str) -> str:
+    """Return the MAC that arimonitor on this server has for the extension, empty when none."""
+    _mode, _, rest = on(host, "arimonitorctl", "show").partition("\n")
+    table, _end = json.JSONDecoder().raw_decode(rest)  # its events follow
+    return table.get(extension, "")

@@ -57,18 +57,18 @@ class Mailbox:
         )
         return client
 
-    def mails(self, folder: str = "INBOX") -> list[EmailMessage]:
-        """Return everything in a folder."""
+    def mails(self, folder: str = "INBOX", *criteria: str) -> list[EmailMessage]:
+        """Return everything in a folder, or what IMAP's SEARCH finds by these criteria."""
         with self._connect() as client:
             if client.select(folder, readonly=True)[0] != "OK":
                 return []
-            numbers = client.search(None, "ALL")[1][0].split()
+            numbers = client.search(None, *(criteria or ("ALL",)))[1][0].split()
             raws = [client.fetch(number.decode(), "(BODY.PEEK[])")[1][0][1] for number in numbers]
         return [email.message_from_bytes(raw, policy=email.policy.default) for raw in raws]
 
     def answers(self, message_id: str) -> list[EmailMessage]:
         """Return the mails that answer this one."""
-        return [mail for mail in self.mails() if mail["In-Reply-To"] == message_id]
+        return self.mails("INBOX", "HEADER", "In-Reply-To", f'"{message_id}"')
 
     def answer(self, message_id: str) -> EmailMessage:
         """Wait for the mail that answers this one."""

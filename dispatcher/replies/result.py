@@ -91,6 +91,7 @@ class View:
     steps: tuple[Step, ...]
     changes: tuple[Change, ...]  # of a preview
     again: bool  # whether sending the command (again, or without SIMULAR) makes sense
+    rewrite: bool  # … but not as it was
     undo: Undo | None
 
 
@@ -109,6 +110,7 @@ def view(report: Report, order: Order, language: str, *, privileged: bool = Fals
         steps=tuple(_steps(report, hosts, language)),
         changes=tuple(_changes(hosts, language)) if report.check else (),
         again=not report.problem and (would or report.status != "successful"),
+        rewrite=any(host.code in RESULTS and RESULTS[host.code].rewrite for host in hosts),
         undo=_undo(report, order, privileged=privileged),
     )
 

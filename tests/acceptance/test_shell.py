@@ -1,12 +1,13 @@
 """The shell and Ansible alone reach the same servers by the same playbook."""
 
 import json
+import re
 import signal
 import subprocess
 
 import pytest
 
-from tests.fleet import CHECKIP_SERVERS, banned, busy, forget, on, playbook
+from tests.fleet import CHECKIP_SERVERS, banned, busy, forget, fresh_phones, on, phones, playbook
 from tests.road import ATHOME, waited
 
 ADDRESS = "203.0.113.8"
@@ -109,6 +110,28 @@ def test_explain_tells_what_would_run_and_where(dispatcher, subject):
     words = dispatcher.athome("explain", subject).stdout
     assert all(part in words for part in ("CHECKIP=203.0.113.7", "gv1p", "192.0.2.11"))
     assert "7E57C0DE" not in words
+
+
+def test_run_changes_a_mac_and_says_how_to_undo_it(dispatcher):
+    """MACCHANGE at the shell: the one server, the way back for both, and what is stored after a wrong guess."""
+    fresh_phones()
+    change = "MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=00005e0053aa SERVER=gv3p"
+    plan = json.loads(dispatcher.athome("explain", change.lower(), "--json").stdout)
+    assert ["gv3p"] == [server["name"] for server in plan["servers"]]
+    before = phones("gv3p")
+    assert "o MAC seria trocado em gv3p" in dispatcher.athome("run", change, "--check").stdout
+    assert before == phones("gv3p")
+
+    shown = dispatcher.athome("run", change).stdout
+    assert "O MAC do ramal 3010 mudou" in shown
+    assert "macchange_undo.yml em gv3p, transação 2" in shown
+    undo = re.search("athome run '(MACCHANGE=.+)'", shown)[1]
+    guess = dispatcher.athome("run", change.replace("aa", "bb"), check=False)
+    assert 4 == guess.returncode
+    assert "MAC gravado: 00:00:5e:00:53:aa." in guess.stdout
+    assert 0 == dispatcher.athome("run", undo).returncode
+    assert before == phones("gv3p")
+    fresh_phones()
 
 
 @pytest.mark.parametrize("verb", ["explain", "run"])

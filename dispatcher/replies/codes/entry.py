@@ -17,7 +17,7 @@ class Entry:
     """What a code means: ``text``, or ``would`` in a preview, where nothing has happened yet.
 
     ``confidential`` follows, for those alone who may read it. ``advice`` is what to do next, and ``headline``
-    the shortest way to say it of some ``{hosts}``.
+    the shortest way to say it of some ``{hosts}``. ``rewrite``: the same command would only fail again.
     """
 
     text: str
@@ -26,6 +26,7 @@ class Entry:
     advice: str | None = None
     headline: str | None = None
     would_headline: str | None = None
+    rewrite: bool = False
 
 
 TELL_ADMIN = N_("Avise o administrador e informe o número do job.")

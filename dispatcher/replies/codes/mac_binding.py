@@ -91,6 +91,7 @@ RESULTS: dict[str, Entry] = {
             "ainda não tem MAC). Se tudo estiver certo, informe ao administrador o número do job: ele vê o "
             "MAC gravado."
         ),
+        rewrite=True,
     ),
     "mac_binding.duplicate": Entry(
         N_("O MAC {mac_after:mac} já é usado em outro ramal: {extensions}. Nada foi alterado."),
@@ -102,6 +103,7 @@ RESULTS: dict[str, Entry] = {
     "mac_binding.no_extension": Entry(
         N_("O ramal {extension} não existe em {file}. Nada foi alterado."),
         advice=N_("Confira o ramal e o servidor. Um ramal novo precisa ser criado antes de receber um MAC."),
+        rewrite=True,
     ),
     "mac_binding.ambiguous": Entry(
         N_(
@@ -166,12 +168,20 @@ RESULTS: dict[str, Entry] = {
         advice=N_("Se o MAC do ramal não é o esperado, troque-o com o comando MACCHANGE."),
     ),
     # What the dispatcher refuses before: from the role it means that the two do not agree.
-    "mac_binding.invalid_extension": Entry(N_("O servidor não aceita o ramal {value}."), advice=TELL_ADMIN),
-    "mac_binding.invalid_mac": Entry(N_("O servidor não aceita o MAC {value}."), advice=_LABEL),
-    "mac_binding.all_zeros": Entry(N_("Um MAC só de zeros não é de nenhum aparelho."), advice=_LABEL),
-    "mac_binding.all_ones": Entry(N_("Um MAC só de F não é de nenhum aparelho."), advice=_LABEL),
-    "mac_binding.same_mac": Entry(N_("Os dois MACs são iguais: nada mudaria."), advice=_LABEL),
-    "mac_binding.both_empty": Entry(N_("Os dois MACs estão vazios: não há o que mudar."), advice=_LABEL),
+    "mac_binding.invalid_extension": Entry(
+        N_("O servidor não aceita o ramal {value}."), advice=TELL_ADMIN, rewrite=True
+    ),
+    "mac_binding.invalid_mac": Entry(N_("O servidor não aceita o MAC {value}."), advice=_LABEL, rewrite=True),
+    "mac_binding.all_zeros": Entry(
+        N_("Um MAC só de zeros não é de nenhum aparelho."), advice=_LABEL, rewrite=True
+    ),
+    "mac_binding.all_ones": Entry(
+        N_("Um MAC só de F não é de nenhum aparelho."), advice=_LABEL, rewrite=True
+    ),
+    "mac_binding.same_mac": Entry(N_("Os dois MACs são iguais: nada mudaria."), advice=_LABEL, rewrite=True),
+    "mac_binding.both_empty": Entry(
+        N_("Os dois MACs estão vazios: não há o que mudar."), advice=_LABEL, rewrite=True
+    ),
     "mac_binding.error": Entry(N_("A troca do MAC deu um erro: {error}"), advice=TELL_ADMIN),
 }
 

@@ -282,6 +282,15 @@ def test_only_what_was_changed_can_be_undone(reply):
     assert "ENGANO" not in text(reply)
 
 
+def test_a_command_that_would_fail_again_is_offered_to_be_rewritten():
+    """Sending a wrong MAC once more helps nobody; what was in the way only for now is tried again as it was."""
+    wrong = text(SAMPLES["mac-mismatch"]())
+    introduced = "O comando enviado, para corrigir (com o seu token no lugar de TOKEN):"
+    assert f"{introduced}\n\n  [TOKEN] {MACCHANGE.subject()}\n" in wrong
+    assert "tentar de novo" not in wrong
+    assert "Para tentar de novo" in text(mac_result(mac_host("failed", "locked")))
+
+
 def test_only_the_administrator_is_told_the_transaction():
     """Byte for byte it is undone with Ansible, which operators do not have."""
     assert f"macchange_undo.yml em gv2p, transação {TRANSACTION}." in text(
