@@ -113,7 +113,7 @@ def test_explain_tells_what_would_run_and_where(dispatcher, subject):
 
 
 def test_run_changes_a_mac_and_says_how_to_undo_it(dispatcher):
-    """MACCHANGE at the shell: the one server, the way back for both, and what is stored after a wrong guess."""
+    """MACCHANGE at the shell: one server, both ways back, and after a wrong guess what is stored."""
     fresh_phones()
     change = "MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=00005e0053aa SERVER=gv3p"
     plan = json.loads(dispatcher.athome("explain", change.lower(), "--json").stdout)

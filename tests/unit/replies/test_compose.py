@@ -283,7 +283,7 @@ def test_only_what_was_changed_can_be_undone(reply):
 
 
 def test_a_command_that_would_fail_again_is_offered_to_be_rewritten():
-    """Sending a wrong MAC once more helps nobody; what was in the way only for now is tried again as it was."""
+    """Sending a wrong MAC once more helps nobody; what was in the way only for now is sent as it was."""
     wrong = text(SAMPLES["mac-mismatch"]())
     introduced = "O comando enviado, para corrigir (com o seu token no lugar de TOKEN):"
     assert f"{introduced}\n\n  [TOKEN] {MACCHANGE.subject()}\n" in wrong
