@@ -681,11 +681,14 @@ class Store(object):
 
 
 class NotTold(Exception):
-    """The daemon was not told, or said no. `how`: refused, no_answer (it may have done it), unreached."""
+    """The daemon was not told, or said no. `how`: refused, no_answer (it may have done it), unreached.
 
-    def __init__(self, how, error):
+    `absent`: its answer is that there is no such thing, which after a removal is a good answer.
+    """
+
+    def __init__(self, how, error, absent=False):
         Exception.__init__(self, error)
-        self.how, self.error = how, error
+        self.how, self.error, self.absent = how, error, absent
 
 
 class NoRedirect(HTTPRedirectHandler):
@@ -718,7 +721,7 @@ def program(command, text, seconds):
         said = (err.read(2000) or out.read(2000)).strip()
         if process.returncode:
             how = "no_answer" if process.returncode < 0 or process.returncode in UNAVAILABLE else "refused"
-            raise NotTold(how, to_text(said)[-200:] or "exit code %d" % process.returncode)
+            raise NotTold(how, to_text(said)[-200:] or "exit code %d" % process.returncode, how == "refused")
         out.seek(0)
         return out.read(1000000)
 
@@ -742,7 +745,8 @@ def web(url, body, headers, seconds):
     try:
         return build_opener(ProxyHandler({}), NoRedirect()).open(request, timeout=seconds).read(1000000)
     except HTTPError as error:
-        raise NotTold("refused", "HTTP %d %s" % (error.code, to_text(error.read(200)).strip()))
+        said = "HTTP %d %s" % (error.code, to_text(error.read(200)).strip())
+        raise NotTold("refused", said, absent=error.code in (404, 410))
     except URLError as error:
         reason = error.reason
         refused = isinstance(reason, EnvironmentError) and reason.errno in (errno.ECONNREFUSED, errno.ENOENT)
@@ -814,7 +818,7 @@ def shows(spec, extension, mac, old):
             if (mac in seen) if mac else (old not in seen):
                 return
         except NotTold as error:
-            if not mac and error.how == "refused":  # such as 404: there is none any more
+            if not mac and error.absent:
                 return
             wrong = error.error
         if left:
