@@ -766,9 +766,12 @@ def to_native(value):
 def secret(path):
     """The first line of a file on this server, so that no secret travels in the arguments."""
     try:
-        return (read(to_bytes(path)) or b"").splitlines()[0].strip()
-    except (IndexError, IOError, OSError):
-        raise NotTold("unreached", "%s: cannot be read, or is empty" % to_text(path))
+        word = (read(to_bytes(path)) or b"").split(b"\n")[0].strip()
+    except (IOError, OSError):
+        word = b""
+    if not word:
+        raise NotTold("unreached", "%s: cannot be read, or has no first line" % to_text(path))
+    return word
 
 
 def tell_once(spec, event):
@@ -1100,10 +1103,10 @@ class Work(object):
         try:
             self.look_it_up(manifest)
         except Stop:
-            self.changed = True
             if not self.check:
                 self.tell(manifest)
                 self.look_it_up(manifest)
+            self.changed = True
             return "changed", "told_again", "extension %s: the files were right already, arimonitor was not" % (
                 to_text(self.extension))
         return "ok", "already_changed" if after else "already_removed", "extension %s: nothing to do" % to_text(
