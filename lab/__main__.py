@@ -1,4 +1,4 @@
-"""The command line: python3 -m lab check | images | up | status | exec | sh | down."""
+"""The command line: python3 -m lab check | images | up | status | exec | sh | recordings | down."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 import os
 import signal
 import sys
+from datetime import date
 from typing import TYPE_CHECKING
 
-from lab import checks, enter, images, lifecycle, state, topology
+from lab import checks, enter, images, lifecycle, recordings, state, topology
 from lab.errors import LabError, MachineError
 
 if TYPE_CHECKING:
@@ -83,9 +84,7 @@ def _down(options: argparse.Namespace) -> int:
 def _status(options: argparse.Namespace) -> int:
     if state.inside():
         return 0 if lifecycle.status(options.name) else 1
-    again = [sys.executable, "-m", "lab", "status", "--name", options.name]
-    os.chdir(checks.CHECKOUT)
-    return enter.in_lab(options.name, again)
+    return _again_inside(options.name, ["status"])
 
 
 def _exec(options: argparse.Namespace) -> int:
@@ -96,6 +95,33 @@ def _sh(options: argparse.Namespace) -> int:
     return enter.in_host(options.name, options.host, options.command or ["/bin/bash", "-l"])
 
 
+def _recordings(options: argparse.Namespace) -> int:
+    if not state.inside():
+        return _again_inside(options.name, sys.argv[1:])
+    if options.bytes[0] > options.bytes[1]:
+        raise LabError("--bytes takes the smallest size first, e.g. --bytes 2000 40000")
+    for server in options.server or recordings.SERVERS:
+        recordings.lay(
+            server,
+            recordings.planned(
+                server,
+                files=options.files,
+                days=options.days,
+                seed=options.seed,
+                last=options.last,
+                sizes=tuple(options.bytes),
+            ),
+            lifecycle.say,
+        )
+    return 0
+
+
+def _again_inside(name: str, arguments: Sequence[str]) -> int:
+    """Run this program in the lab: what it does needs the lab's network or files."""
+    os.chdir(checks.CHECKOUT)
+    return enter.in_lab(name, [sys.executable, "-m", "lab", *arguments, "--name", name])
+
+
 VERBS = {
     "check": _check,
     "images": _images,
@@ -104,6 +130,7 @@ VERBS = {
     "status": _status,
     "exec": _exec,
     "sh": _sh,
+    "recordings": _recordings,
 }
 
 
@@ -145,7 +172,50 @@ def _parser() -> argparse.ArgumentParser:
         "host", choices=[host.name for host in topology.HOSTS], metavar="HOST", help=enter.host_names()
     )
     sh.add_argument("command", nargs=argparse.REMAINDER, help="default: a login shell")
+    _add_recordings(
+        verbs.add_parser(
+            "recordings",
+            parents=[named],
+            help="lay recordings of calls into S3 and on audio, in place of those that are there",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+    )
     return parser
+
+
+def _add_recordings(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--server", action="append", choices=recordings.SERVERS, help="of this server alone; may be repeated")
+    add(
+        "--files",
+        type=_whole,
+        default=recordings.FILES,
+        help="ordinary calls of each server, beside the odd ones",
+    )
+    add("--days", type=_whole, default=recordings.DAYS, help="over how many days")
+    add("--last", type=_date, default=recordings.LAST, metavar="YYYY-MM-DD", help="the last of these days")
+    add(
+        "--bytes",
+        type=_whole,
+        nargs=2,
+        default=recordings.SIZES,
+        metavar=("FROM", "TO"),
+        help="size of a file",
+    )
+    add("--seed", type=_whole, default=recordings.SEED, help="another one gives other calls")
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}': a whole number from 1, e.g. 1200")
+    return int(text)
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}': a date, e.g. 2025-11-10") from error
 
 
 def _seconds(text: str) -> int:

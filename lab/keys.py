@@ -36,8 +36,7 @@ def make(folder: Path) -> None:
     for mailbox in topology.MAILBOXES:
         write_private(folder / "secrets" / f"mail-{mailbox.partition('@')[0]}", secrets.token_urlsafe(18))
     write_private(folder / "secrets" / "token-pepper", secrets.token_hex(32))
-    write_private(folder / "secrets" / "s3-access-key", "LAB" + secrets.token_hex(8).upper())
-    write_private(folder / "secrets" / "s3-secret-key", secrets.token_urlsafe(30))
+    _make_s3_credentials(folder / "secrets")
 
 
 def write_private(path: Path, text: str) -> None:
@@ -51,6 +50,15 @@ def dkim_record(folder: Path, domain: str) -> str:
     command = ["openssl", "rsa", "-in", str(folder / "dkim" / f"{domain}.pem"), "-pubout"]
     pem = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return "v=DKIM1; k=rsa; p=" + "".join(line for line in pem.splitlines() if not line.startswith("-"))
+
+
+def _make_s3_credentials(folder: Path) -> None:
+    """Make them once, as two files and as the one that AWS's own programs read."""
+    access, secret = "LAB" + secrets.token_hex(8).upper(), secrets.token_urlsafe(30)
+    write_private(folder / "s3-access-key", access)
+    write_private(folder / "s3-secret-key", secret)
+    shared = f"[default]\naws_access_key_id = {access}\naws_secret_access_key = {secret}\n"
+    write_private(folder / "aws-credentials", shared)
 
 
 def _host_key(host: topology.Host) -> str:
