@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dispatcher.i18n import N_, translations
 from dispatcher.jobs.job import Order
 from dispatcher.replies.diff import Line, rows
+from dispatcher.replies.masking import masked
 from dispatcher.replies.sentences import RESULTS, advice, enumeration, fill, sentence
 from dispatcher.replies.visible import visible
 from dispatcher.runs.report import HostResult, Report
@@ -98,7 +99,7 @@ class View:
 def view(report: Report, order: Order, language: str, *, privileged: bool = False) -> View:
     """Put a report into words. ``privileged``: for somebody who may read what is confidential."""
     gettext = translations(language).gettext
-    hosts = sorted(report.hosts, key=_rank)
+    hosts = sorted(report.hosts if privileged else map(masked, report.hosts), key=_rank)
     verdict, tone = _verdict(report)
     would = report.check and any(host.outcome == "changed" for host in hosts)
     return View(

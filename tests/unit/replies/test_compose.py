@@ -318,6 +318,17 @@ def test_a_wrong_guess_does_not_tell_the_true_mac(code, data, check, language):
         assert "00:00:5e:00:53:aa" in face(administrators)
 
 
+@pytest.mark.parametrize("written", [TRUE_MAC, "00:00:5E:00:53:AA", "00-00-5e-00-53-aa", "0000.5e00.53aa"])
+def test_what_arimonitor_quotes_does_not_tell_the_true_mac_either(written):
+    """Its own words are shown, but for a MAC that was not sent; an administrator reads it whole."""
+    words = f"3010 has {written}, not 01:02:03:04:05:06"
+    failed = Notice(code="mac_binding.reverse_failed", data={"error": words})
+    made = mac_host("failed", "notify_failed", failed, how="refused", error=words)
+    for face in (text, page):
+        assert 2 == face(mac_result(made)).count("3010 has (MAC), not 01:02:03:04:05:06")
+        assert 2 == face(mac_result(made, privileged=True)).count(words)
+
+
 def test_the_table_for_a_spreadsheet_does_not_tell_the_true_mac_either():
     """What is too long for the mail goes into a table, and the table is for the same reader."""
     hosts = tuple(
