@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import struct
@@ -13,6 +14,8 @@ import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import pytest
 
 from tests.roles.fail2ban_access.servers import MARK, find_python
 
@@ -68,6 +71,8 @@ MACS = (
     "3015;;Almoxarifado\n"
     "3016;00005e005316;"
 ).encode("latin-1")
+BOTH = {"users.conf": USERS, "macs.csv": MACS}
+NEW_BOTH = {name: content.replace(OLD.encode(), NEW.encode()) for name, content in BOTH.items()}
 # Close by a reset, as when the other side's machine has lost the connection.
 LINGER = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 PATTERN = r"^(?P<extension>\d+);(?P<mac>[^;]*);"
@@ -325,3 +330,25 @@ def wait_for(condition, seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)
+
+
+def marks(version: str, short: tuple[str, ...]) -> list[pytest.MarkDecorator]:
+    """What a test on this Python is marked with: skipped where there is none, long unless it is of the short."""
+    missing = f"no Python {version} on this machine"
+    found = [pytest.mark.skipif(not PYTHONS[version], reason=missing)]
+    return found if version in short else [*found, pytest.mark.long]
+
+
+def on_pythons(*short: str) -> pytest.MarkDecorator:
+    """Run a test on every Python: on these always, on the others in the long tests alone."""
+    cases = [pytest.param(version, marks=marks(version, short)) for version in VERSIONS]
+    return pytest.mark.parametrize("python", cases)
+
+
+every_python = on_pythons(*VERSIONS)
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, or gives files to others")
+
+
+def notices(result: dict) -> dict[str, dict]:
+    """The notices of a result: code -> data."""
+    return {notice["code"].removeprefix("mac_binding."): notice["data"] for notice in result["notices"]}

@@ -5,7 +5,18 @@ import re
 
 import pytest
 
-from tests.roles.mac_binding.machine import MACS, NEW, OLD, OTHER, PYTHONS, ROLE, USERS, VERSIONS, Machine
+from tests.roles.mac_binding.machine import (
+    MACS,
+    NEW,
+    OLD,
+    OTHER,
+    ROLE,
+    USERS,
+    VERSIONS,
+    Machine,
+    marks,
+    notices,
+)
 
 PHONE = b"<device><line>3010</line><secret>invented-3010</secret></device>\n"
 
@@ -151,12 +162,11 @@ def listed(kind):
 
 
 def every(codes):
-    """Each code on each Python; one that is missing here is skipped with its name."""
-    for version in VERSIONS:
-        reason = f"no Python {version} on this machine"
-        marks = [] if PYTHONS[version] else [pytest.mark.skip(reason=reason)]
-        for code in codes:
-            yield pytest.param(version, code, marks=marks, id=f"{code}-python{version}")
+    """Each code on Python 2.7 and one other, in turn; in the long tests on all of them."""
+    for number, code in enumerate(codes):
+        short = ("2.7", VERSIONS[1:][number % len(VERSIONS[1:])])
+        for version in VERSIONS:
+            yield pytest.param(version, code, marks=marks(version, short), id=f"{code}-python{version}")
 
 
 def test_every_code_of_the_readme_has_a_situation():
@@ -229,6 +239,5 @@ def test_notice(machine, python, code):
     """A situation has its notice on every Python."""
     situation, data = NOTICES[code]
     result = situation(Situation(machine, python))
-    notices = {notice["code"].removeprefix("mac_binding."): notice["data"] for notice in result["notices"]}
-    assert code in notices, result
-    assert data.items() <= notices[code].items()
+    assert code in notices(result), result
+    assert data.items() <= notices(result)[code].items()

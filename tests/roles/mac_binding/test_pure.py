@@ -188,7 +188,8 @@ NOISE = st.one_of(
     st.binary(max_size=40).filter(lambda line: not set(b"\n[;=") & set(line)),
     st.sampled_from([
         b"", b"; coment\xe1rio ; duplo", b";-----------", b"secret = invented", b"secret=>invented\\;2",
-        b'callerid = "Recep\xe7\xe3o" <3010>', b" \t", b'#include "x.conf"', b";-- macaddress = 00005e0053f0 --;",
+        b'callerid = "Recep\xe7\xe3o" <3010>', b" \t", b'#include "x.conf"',
+        b";-- macaddress = 00005e0053f0 --;",
         b";--\n[3010]\nmacaddress = 00005e0053f0\n--;", b"type => friend ; x", b"\xc3\xa7 = utf-8",
     ]),
 )  # fmt: skip
