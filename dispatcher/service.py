@@ -47,7 +47,7 @@ class Service:
         self._store = Store(self._engine)
         self._inventory = InventorySource(settings.inventory)
         composer = Composer(settings)
-        self._worker = Worker(self._store, Runner(settings), composer, attempts=settings.runs.attempts)
+        self._worker = Worker(self._store, Runner(settings), composer, settings.runs)
         admission = Admission(
             mail, Senders(self._engine), Tokens(self._engine, tokens.pepper()), self._store.seen
         )

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, ValidationError, ValidationInfo
 
 from dispatcher.errors import SecretError, SettingsError
 from dispatcher.mail.address import normalise
@@ -112,8 +112,10 @@ class Runs(Section):
     """How playbooks are run."""
 
     concurrency: int = Field(4, ge=1, le=64)
-    timeout: int = Field(300, ge=1, description="seconds for one playbook")
+    timeout: int = Field(300, ge=1, description="seconds for one playbook, unless its command has its own")
     attempts: int = Field(5, ge=1, description="starts of one job before it is given up")
+    tell_above_files: int = Field(300, ge=0, description="recordings; collecting more is announced by mail")
+    tell_above_bytes: ByteSize = Field(ByteSize(200_000_000), description="the same by size, such as 200 MB")
     private_key_file: FilePath | None = None  # default: what ssh itself would take
     ssh_config_file: FilePath | None = None
 

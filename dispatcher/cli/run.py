@@ -14,6 +14,7 @@ from threading import Event, Thread
 import click
 from rich.console import Console
 
+from dispatcher.cli.progress import shown_progress
 from dispatcher.cli.show import host_line, job_json, language, language_name, report, requested
 from dispatcher.errors import StoreError
 from dispatcher.inventory import InventorySource
@@ -59,7 +60,7 @@ def _run(settings: Settings, store: Store, order: Order, console: Console) -> Jo
     """Queue the order, wait for its servers, run it here. Ctrl-C cancels, also on the servers' side."""
     _ = language().gettext
     canceled = Event()
-    worker = Worker(store, Runner(settings), Composer(settings), attempts=settings.runs.attempts)
+    worker = Worker(store, Runner(settings), Composer(settings), settings.runs)
     # Also when the terminal goes away: the playbook would go on without anybody who writes down its result.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda _number, _frame: canceled.set())
@@ -73,8 +74,8 @@ def _run(settings: Settings, store: Store, order: Order, console: Console) -> Jo
                 with suppress(OSError, SystemExit):  # a reader that has gone away does not stop the work
                     console.print(host_line(result, check=order.check))
 
-            with _kept(store, job, canceled):
-                worker.work(job, tell, canceled.is_set)
+            with _kept(store, job, canceled), shown_progress(console) as progress:
+                worker.work(job, tell, progress, canceled.is_set)
         return store.job(job.id)
     except BaseException:  # a closed pipe, a fault: the job must not stand in the others' way
         store.finish(

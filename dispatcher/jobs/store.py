@@ -146,6 +146,13 @@ class Store:
                 self._post(connection, reply, job.id)
             return True
 
+    def post(self, job: Job, reply: Reply) -> None:
+        """Post a reply about a job that is still running, unless the job is no longer ours."""
+        mine = exists().where(jobs.c.id == job.id, jobs.c.claim == job.claim, jobs.c.state.in_(UNFINISHED))
+        with transaction(self.engine) as connection:
+            if connection.execute(select(mine)).scalar():
+                self._post(connection, reply, job.id)
+
     def requeue(self) -> list[int]:
         """Put back what the service was running when it died. Only for who holds the service's lock file."""
         interrupted = (jobs.c.state == State.RUNNING.value) & (jobs.c.owner == Owner.SERVE.value)

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from threading import Event
 
 from dispatcher.errors import StoreError
+from dispatcher.jobs.announcement import Announcement
 from dispatcher.jobs.job import Job
 from dispatcher.jobs.store import Store
 from dispatcher.mail.senders import Senders
 from dispatcher.replies.compose import Composer, Reply
-from dispatcher.runs.report import HostResult, Notice, Report
+from dispatcher.runs.report import HostResult, Notice, Progress, Report
 from dispatcher.runs.runner import Runner
+from dispatcher.settings import Runs
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +26,11 @@ _RETRY = 2.0  # seconds between tries to write a result while the database is aw
 class Worker:
     """Shares a store with others. ``wake`` is set when there may be work, ``posted`` when mail is due."""
 
-    def __init__(self, store: Store, runner: Runner, composer: Composer, *, attempts: int) -> None:
+    def __init__(self, store: Store, runner: Runner, composer: Composer, runs: Runs) -> None:
         self._store = store
         self._runner = runner
         self._composer = composer
-        self._attempts = attempts
+        self._runs = runs
         self.wake = Event()
         self.posted = Event()
 
@@ -50,11 +52,18 @@ class Worker:
         self,
         job: Job,
         on_result: Callable[[HostResult], None] = lambda _result: None,
+        on_progress: Callable[[Progress], None] = lambda _progress: None,
         canceled: Callable[[], bool] = lambda: False,
     ) -> Report:
         """Run one claimed job to its end and return its report."""
         log.info("job %d: %s, attempt %d", job.id, job.order.subject, job.attempts)
-        report = self._report(job, on_result, canceled)
+        announcement = Announcement(self._store, self._composer, job, self._runs, self.posted.set)
+
+        def tell(progress: Progress) -> None:
+            on_progress(progress)
+            announcement.tell(progress)
+
+        report = self._report(job, on_result, tell, canceled)
         log.info("job %d: %s in %.1f s", job.id, report.status, report.seconds)
         reply = self._reply(job, report) if job.order.sender else None
         while True:
@@ -91,10 +100,14 @@ class Worker:
         return sender is not None and sender.privileged
 
     def _report(
-        self, job: Job, on_result: Callable[[HostResult], None], canceled: Callable[[], bool]
+        self,
+        job: Job,
+        on_result: Callable[[HostResult], None],
+        on_progress: Callable[[Progress], None],
+        canceled: Callable[[], bool],
     ) -> Report:
-        if job.attempts > self._attempts:
-            crashed = Notice(code="run.crashed", data={"attempts": self._attempts})
+        if job.attempts > self._runs.attempts:
+            crashed = Notice(code="run.crashed", data={"attempts": self._runs.attempts})
             return Report(status="failed", check=job.order.check, problem=crashed)
         try:
             return self._runner.run(
@@ -103,6 +116,7 @@ class Worker:
                 ident=str(job.id),
                 check=job.order.check,
                 on_result=on_result,
+                on_progress=on_progress,
                 canceled=canceled,
             )
         except Exception as error:

@@ -21,7 +21,7 @@ from dispatcher.replies.render import TEMPLATES, Rendered, Renderer
 from dispatcher.replies.sentences import invented, sentence
 from dispatcher.replies.threading import ThreadHeader
 from dispatcher.replies.visible import visible
-from dispatcher.runs.report import Report
+from dispatcher.runs.report import Progress, Report
 from dispatcher.settings import Settings
 
 MAX_HTML = 90_000  # bytes; Gmail hides what comes after 102 KB
@@ -71,6 +71,13 @@ class Composer:
                 break
         attached = table.csv(shown, order.language) if rest else None
         return self._reply("result", to, rendered, attached)
+
+    def collecting(self, job: Job, progress: Progress) -> Reply:
+        """Say how much there is to collect, and that there will be another mail."""
+        order = job.order
+        to = _Thread(order.sender or "", order.language, order.message_id, order.references)
+        values = {"job": job, "files": progress.of, "bytes": progress.of_bytes}
+        return self._reply("collecting", to, self._render("collecting", to, values))
 
     def rejected(self, sender: str, language: str, message: Message, error: InvalidCommand) -> Reply:
         """Say everything that is wrong with a command, and show one that is right."""

@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 import css_inline
 from babel.dates import format_datetime
-from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from dispatcher.i18n import LANGUAGES, SOURCE, locale, translations
+from dispatcher.replies.measures import number, size
 from dispatcher.settings import PROJECT, Settings
 
 TEMPLATES = PROJECT / "templates" / "mail"
@@ -68,7 +68,9 @@ class Renderer:
         environment.filters |= {
             "moment": lambda at: _moment(at.astimezone(zone), language),
             # a no-break space, so that no line starts with the unit
-            "seconds": lambda count: f"{format_decimal(round(count, 1), locale=locale(language))}\u00a0s",
+            "seconds": lambda count: f"{number(round(count, 1), language)}\u00a0s",
+            "number": lambda count: number(count, language),
+            "size": lambda count: size(count, language),
             "breakable": breakable,
             "initial": lambda text: text[:1].upper() + text[1:],
             "mailto": mailto,

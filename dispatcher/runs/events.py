@@ -1,7 +1,8 @@
-"""Ansible's events → one result for each host.
+"""Ansible's events → one result for each host, and how far the work is.
 
 A command's module returns its result in the one fixed shape (``outcome``, ``code``, ``data``, …); the last
-such result of a host is the host's. What ends before the module could speak gets a code here.
+such result of a host is the host's. What ends before the module could speak gets a code here. A step that
+has no outcome yet may have ``progress``: what is to be done, and each time it is asked again, what is done.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dispatcher.runs.report import Diff, HostResult, Notice
+from pydantic import ValidationError
+
+from dispatcher.runs.report import Diff, HostResult, Notice, Progress
 
 _SHOWN = 500  # characters of Ansible's own words that are kept
 
@@ -36,6 +39,17 @@ def host_result(event: Mapping[str, Any]) -> HostResult | None:
     return _failed(
         host, "ansible.task_failed", {"task": data.get("task", ""), "msg": _words(result)}, seconds
     )
+
+
+def progress(event: Mapping[str, Any]) -> Progress | None:
+    """Return how far the work is; None when an event does not say."""
+    said = (event.get("event_data", {}).get("res") or {}).get("progress")
+    if event.get("event") not in ("runner_on_ok", "runner_retry") or not said:
+        return None
+    try:
+        return Progress.model_validate(said)
+    except ValidationError:  # the work goes on all the same
+        return None
 
 
 def _from_module(host: str, result: Mapping[str, Any], seconds: float) -> HostResult:

@@ -47,6 +47,15 @@ class HostResult(_Frozen):
     seconds: float = 0.0
 
 
+class Progress(_Frozen):
+    """How far a long piece of work is: files and bytes done, of those that there are."""
+
+    files: int
+    of: int
+    bytes: int
+    of_bytes: int
+
+
 class Report(_Frozen):
     """The run as a whole. ``status`` is also the job's last state."""
 

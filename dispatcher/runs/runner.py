@@ -21,8 +21,8 @@ from ansible_runner import RunnerConfig
 
 from dispatcher.commands import Command
 from dispatcher.runs.environment import clean_environment
-from dispatcher.runs.events import host_result
-from dispatcher.runs.report import HostResult, Report, from_results
+from dispatcher.runs.events import host_result, progress
+from dispatcher.runs.report import HostResult, Progress, Report, from_results
 from dispatcher.settings import PROJECT, Settings
 
 log = logging.getLogger(__name__)
@@ -43,12 +43,13 @@ class Runner:
         ident: str,
         check: bool,
         on_result: Callable[[HostResult], None] = lambda _result: None,
+        on_progress: Callable[[Progress], None] = lambda _progress: None,
         canceled: Callable[[], bool] = lambda: False,
     ) -> Report:
         """Run the command's playbook on these inventory hosts.
 
-        ``ident`` names the folder of the run, ``on_result`` is told of each host as it is done, ``canceled``
-        is asked five times a second.
+        ``ident`` names the folder of the run, ``on_result`` is told of each host as it is done,
+        ``on_progress`` of how far a long piece of work is, ``canceled`` is asked five times a second.
         """
         results: dict[str, HostResult] = {}
 
@@ -56,12 +57,14 @@ class Runner:
             if result := host_result(event):
                 results[result.host] = result
                 on_result(result)
+            if done := progress(event):
+                on_progress(done)
             return False  # the report is what is kept, not one file for each event
 
         started = time.monotonic()
         folder = self._prepare(ident, command.extravars())
         try:
-            config = self._config(folder, command.playbook, servers, check=check)
+            config = self._config(folder, command, servers, check=check)
             # Without a cancel callback Ansible Runner would take over the service's signals.
             status, _rc = AnsibleRunner(config=config, event_handler=on_event, cancel_callback=canceled).run()
         finally:
@@ -82,11 +85,11 @@ class Runner:
             json.dump(_unsafe(extravars), stream)
         return folder
 
-    def _config(self, folder: Path, playbook: str, servers: Sequence[str], *, check: bool) -> RunnerConfig:
+    def _config(self, folder: Path, command: Command, servers: Sequence[str], *, check: bool) -> RunnerConfig:
         config = RunnerConfig(
             private_data_dir=str(folder),
             project_dir=str(PROJECT),
-            playbook=str(PROJECT / "playbooks" / playbook),
+            playbook=str(PROJECT / "playbooks" / command.playbook),
             inventory=str(self._settings.inventory),
             limit=",".join(servers),
             skip_tags="report",  # a line for the operator at the shell: here it would only cost time
@@ -95,7 +98,7 @@ class Runner:
             artifact_dir=str(folder),
             quiet=True,
             fact_cache_type="memory",
-            timeout=self._settings.runs.timeout,
+            timeout=command.timeout or self._settings.runs.timeout,
             settings={"pexpect_timeout": 0.2},  # how soon a cancel is noticed; 5 s by default
             envvars=self._environment(),
         )

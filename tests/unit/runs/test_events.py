@@ -2,8 +2,8 @@
 
 import pytest
 
-from dispatcher.runs.events import host_result
-from dispatcher.runs.report import Diff, HostResult, Notice, from_results
+from dispatcher.runs.events import host_result, progress
+from dispatcher.runs.report import Diff, HostResult, Notice, Progress, from_results
 
 
 def event(kind: str, **data: object) -> dict:
@@ -91,6 +91,34 @@ def test_what_ends_before_the_module_has_a_code(given, outcome, code):
 def test_what_is_not_final_is_no_result(given):
     """Tasks beside the command's own say nothing about the host's outcome."""
     assert host_result(given) is None
+
+
+HALF = {"files": 6, "of": 12, "bytes": 600, "of_bytes": 1200}
+
+
+@pytest.mark.parametrize("kind", ["runner_on_ok", "runner_retry"])
+def test_how_far_the_work_is_comes_from_the_plan_and_from_each_retry(kind):
+    """Both say files and bytes, and neither is a result."""
+    given = event(kind, res={"progress": HALF, "attempts": 3, "msg": "building"})
+    assert Progress(files=6, of=12, bytes=600, of_bytes=1200) == progress(given)
+    assert host_result(given) is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        event("runner_on_ok", res=MODULE),
+        event("runner_on_ok"),
+        event("runner_on_failed", res={"progress": HALF}),
+        event("runner_retry", res={"progress": {"files": "many"}}),
+        event("runner_retry", res={"progress": "half"}),
+        event("runner_retry", res={}),
+        {"event": "verbose"},
+    ],
+)
+def test_an_event_that_says_nothing_of_progress_has_none(given):
+    """What another task returns, or something half written, stops nothing."""
+    assert progress(given) is None
 
 
 def results(**outcomes: str) -> dict[str, HostResult]:

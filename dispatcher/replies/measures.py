@@ -1,0 +1,34 @@
+"""Numbers as people read them: sizes, durations and counts in a language's own notation."""
+
+from __future__ import annotations
+
+from babel.numbers import format_decimal
+
+from dispatcher.i18n import locale
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+_STEP = 1000  # as file managers and storage bills count
+
+
+def number(count: float, language: str) -> str:
+    """Return ``1.234`` or ``1,234``."""
+    return format_decimal(count, locale=locale(language))
+
+
+def size(count: float, language: str) -> str:
+    """Return bytes as ``410 MB`` or ``1,3 GB``, with a no-break space before the unit."""
+    value, unit = float(count), _UNITS[0]
+    for unit in _UNITS:
+        if value < _STEP - 0.5 or unit == _UNITS[-1]:
+            break
+        value /= _STEP
+    return f"{number(round(value, 0 if value >= 10 or unit == 'B' else 1), language)}\u00a0{unit}"  # noqa: PLR2004 - two digits
+
+
+def duration(seconds: float, language: str) -> str:
+    """Return ``1 h 05 min``, ``12 min`` or ``48 s``."""
+    whole = round(seconds)
+    if whole < 60:  # noqa: PLR2004 - a minute
+        return f"{whole}\u00a0s"
+    hours, minutes = divmod(round(whole / 60), 60)
+    return f"{number(hours, language)}\u00a0h\u00a0{minutes:02}\u00a0min" if hours else f"{minutes}\u00a0min"
