@@ -625,6 +625,23 @@ class Store(object):
             raise
         return manifest
 
+    def telling(self, manifest):
+        """-> a locked file that the programs inherit which tell the daemon, so that a later run sees them end."""
+        file = io.open(self.path(manifest["transaction"], b"telling"), "ab")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.fcntl(file, fcntl.F_SETFD, 0)
+        return file
+
+    def wait_for_telling(self, manifest, seconds):
+        """Wait, but no longer than this, for programs that have outlived their killed run."""
+        end = time.time() + seconds
+        with io.open(self.path(manifest["transaction"], b"telling"), "ab") as file:
+            while time.time() < end:
+                try:
+                    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except (IOError, OSError):
+                    time.sleep(0.05)
+
     def unstage(self, manifest):
         for entry in manifest["files"]:
             unlink(staged(to_bytes(entry["path"])))
@@ -706,7 +723,7 @@ def program(command, text, seconds):
         given.seek(0)
         try:
             process = subprocess.Popen([to_bytes(word) for word in command], stdin=given, stdout=out, stderr=err,
-                                       preexec_fn=alone)
+                                       close_fds=False, preexec_fn=alone)  # what Store.telling gives, it inherits
         except OSError as error:
             raise NotTold("unreached", "%s: %s" % (to_text(command[0]), error.strerror))
         end = time.time() + seconds
@@ -860,7 +877,8 @@ class Transaction(object):
         try:
             self.swap()
             self.store.mark(manifest, "notifying")
-            self.work.tell(manifest)
+            with self.store.telling(manifest):
+                self.work.tell(manifest)
             self.work.look_it_up(manifest)
             self.store.mark(manifest, "committed")
         except Exception as error:
@@ -959,6 +977,7 @@ class Work(object):
                 raise Stop("not_restored", "a change that was cut off cannot be taken back: %s" % error,
                            files=[entry["path"] for entry in manifest["files"]], error=to_text(error))
             if manifest["state"] == "notifying":
+                self.store.wait_for_telling(manifest, self.notify["timeout"])  # the reverse has to come last
                 self.tell_reverse(manifest, None)
             if restored:
                 self.changed = True
