@@ -2,8 +2,8 @@
 
 Started with the module's path. Reads a request a line, {"args", "environment", "kill_at"}, and answers
 a line: {"status", "out", "err"}. With ``kill_at`` n the run kills itself (SIGKILL) before its n-th step: the
-n-th call of a function that changes something outside of the process, or lets time pass. Python 2.7 and
-newer.
+n-th call of a function that changes something outside of the process, and once more while a program runs.
+Python 2.7 and newer.
 """
 
 import json
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-STEPS = ((os, "mkdir"), (os, "rename"), (os, "unlink"), (os, "fsync"), (subprocess, "Popen"), (time, "sleep"))
+STEPS = ((os, "mkdir"), (os, "rename"), (os, "unlink"), (os, "fsync"), (subprocess, "Popen"))
 PATIENCE = 120
 
 
@@ -30,11 +30,17 @@ def count_down(steps, owner, name):
     """Replace a function by one that ends the process when it is its turn."""
     function = getattr(owner, name)
 
-    def step(*args, **more):
+    def count():
         steps[0] -= 1
         if steps[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        return function(*args, **more)
+
+    def step(*args, **more):
+        count()
+        result = function(*args, **more)
+        if name == "Popen":  # a moment in which the program runs
+            count()
+        return result
 
     setattr(owner, name, step)
 
