@@ -17,6 +17,7 @@ import fcntl
 import hashlib
 import hmac
 import io
+import itertools
 import json
 import os
 import re
@@ -88,10 +89,16 @@ def window(start, end, zone, most_days, now):
     """
     from zoneinfo import ZoneInfo
 
-    zone, moments = ZoneInfo(to_native(zone)), []
+    try:
+        zone, moments = ZoneInfo(to_native(zone)), []
+    except (LookupError, ValueError, OSError):
+        raise Stop("no_source", "audio_collection_layout.timezone: there is no time zone %s here" % zone,
+                   missing=["audio_collection_layout.timezone"])
     for field, text, fold in (("start", start, 0), ("end", end, 1)):  # an hour that occurs twice is in it twice
         try:
             local = datetime.datetime.strptime(to_native(text).strip(), MINUTE)
+            if not 1970 < local.year < 2100:  # beyond that no recording, and Python's own calendar ends
+                raise ValueError
         except ValueError:
             raise Stop("bad_window", "%s: %r is no local time such as 2025-11-01 00:00" % (field, to_native(text)),
                        reason="invalid", field=field)
@@ -112,7 +119,8 @@ def window(start, end, zone, most_days, now):
         raise Stop("too_much", "the window has %d days, and %d are the most" % (days, most_days), what="days",
                    count=days, limit=most_days, fits=u"%s – %s" % (first.strftime(MINUTE), fits.strftime(MINUTE)))
     offsets = []
-    for moment in range(begins - 8 * DAY, ends + 8 * DAY, HOUR):
+    # The clocks are changed at a full quarter of an hour, whenever the window begins.
+    for moment in range((begins - 9 * DAY) // DAY * DAY, ends + 9 * DAY, 900):
         offset = int(datetime.datetime.fromtimestamp(moment, zone).utcoffset().total_seconds())
         if not offsets or offsets[-1][1] != offset:
             offsets.append([moment, offset])
@@ -176,30 +184,35 @@ class Layout(object):
         self.extensions, self.span = extensions, span
         self.from_wall, self.to_wall = wall(span["start"]), wall(span["end"]) + 59
         try:
-            self.pattern = re.compile(to_bytes(self.given["pattern"]) + br"\Z")
+            # As a group of its own: the end belongs to every branch of a|b. Flags such as (?i) must come first.
+            flags, pattern = re.match(br"((?:\(\?[a-zA-Z]+\))*)(.*)\Z", to_bytes(self.given["pattern"]), re.S).groups()
+            self.pattern = re.compile(flags + b"(?:" + pattern + br")\Z")
         except re.error as error:
             raise Stop("no_source", "audio_collection_layout.pattern: %s" % error,
                        missing=["audio_collection_layout.pattern"])
         self.wanted = dict((to_bytes(extension), extension) for extension in extensions)
 
     def folders(self, source, first, last):
-        """The partitions that the days from first to last (wall seconds) can lie in, without the rest of the tree."""
-        slack = int(self.given["slack_days"]) * DAY
+        """-> [partition, whether it is one of these days]: where recordings from first to last (wall seconds) can lie.
+
+        The rest of the tree is not looked at. A clock that was an hour off has put some into the neighbour.
+        """
+        slack, step = int(self.given["slack_days"]) * DAY, HOUR if "{H}" in self.prefix else DAY
+        margin = HOUR if self.given["time_from"] == "name" and {"uid", "date"} <= set(self.pattern.groupindex) else 0
+        proper = range((first - slack) // step, (last + slack) // step + 1)
+        beside = [slot for slot in ((first - slack - margin) // step, (last + slack + margin) // step)
+                  if slot not in proper]
         seen = set()
-        for day in range((first - slack) // DAY, (last + slack) // DAY + 1):
-            date = time.gmtime(day * DAY)
-            hours = ["%02d" % hour for hour in range(24)] if "{H}" in self.prefix else [""]
-            if not slack and hours[0]:
-                hours = [hour for hour in hours if first // HOUR <= day * 24 + int(hour) <= last // HOUR]
-            for hour in hours:
-                for extension in self.extensions if "{ext}" in self.prefix else [""]:
-                    values = {"Y": "%04d" % date.tm_year, "m": "%02d" % date.tm_mon, "d": "%02d" % date.tm_mday,
-                              "H": hour, "ext": extension}
-                    text = re.sub(r"\{(Y|m|d|H|ext)\}", lambda found: values[found.group(1)], self.prefix)
-                    if text not in seen:
-                        seen.add(text)
-                        for folder in self.existing(source, text):
-                            yield folder
+        for slot, own in [(slot, True) for slot in proper] + [(slot, False) for slot in beside]:
+            date = time.gmtime(slot * step)
+            for extension in self.extensions if "{ext}" in self.prefix else [""]:
+                values = {"Y": "%04d" % date.tm_year, "m": "%02d" % date.tm_mon, "d": "%02d" % date.tm_mday,
+                          "H": "%02d" % date.tm_hour, "ext": extension}
+                text = re.sub(r"\{(Y|m|d|H|ext)\}", lambda found: values[found.group(1)], self.prefix)
+                if text not in seen:
+                    seen.add(text)
+                    for folder in self.existing(source, text):
+                        yield folder, own
 
     def existing(self, source, text):
         """{tenant} and {type} stand for any folder: only those are looked for."""
@@ -253,7 +266,7 @@ class Layout(object):
 
 
 class Gone(Exception):
-    """One recording cannot be had. `why`: missing, archived, unreadable."""
+    """One recording cannot be had. `why`: missing, archived, changed, unreadable."""
 
     def __init__(self, why):
         Exception.__init__(self, why)
@@ -268,6 +281,7 @@ class Local(object):
     """Recordings in a folder of this machine."""
 
     name = "local"
+    grows = True  # a call that is being recorded is there already
 
     def __init__(self, root):
         self.root = to_bytes(root.rstrip("/") or "/")
@@ -278,22 +292,25 @@ class Local(object):
         return os.path.join(self.root, to_bytes(text))
 
     def children(self, base):
-        try:
-            return sorted(to_text(name) for name in os.listdir(self.path(base)))
-        except OSError:
-            return []
+        return [to_text(name) for name in self.names(self.path(base)) or []
+                if os.path.isdir(os.path.join(self.path(base), name))]
 
-    def files(self, prefix):
-        """-> [(path, name in bytes, function that gives size, mtime, tag)]; None: there is no such folder"""
-        folder, start = os.path.split(self.path(prefix))
+    @staticmethod
+    def names(folder):
+        """-> what is in a folder, None when there is no such folder"""
         try:
-            names = sorted(os.listdir(folder))
+            return sorted(os.listdir(folder))
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return None
             raise Stop("source_refused", "%s: %s" % (to_text(folder), error.strerror),
                        error="%s: %s" % (to_text(folder), error.strerror))
-        return [(os.path.join(folder, name), name, self.look) for name in names if name.startswith(start)]
+
+    def files(self, prefix):
+        """-> [(path, name in bytes, function that gives size, mtime, tag)]; None: there is no such folder"""
+        folder, start = os.path.split(self.path(prefix))
+        names = self.names(folder)
+        return names and [(os.path.join(folder, name), name, self.look) for name in names if name.startswith(start)]
 
     def look(self, path):
         """Raises Gone."""
@@ -314,10 +331,26 @@ class Local(object):
                 yield recording, Gone("missing" if error.errno == errno.ENOENT else "unreadable")
                 continue
             with file:
-                try:
-                    yield recording, file.read() if recording.size <= SMALL else iter(lambda: file.read(PIECE), b"")
-                except (IOError, OSError):
-                    yield recording, Gone("unreadable")
+                content = pieces(file, recording.size + 1)  # one more tells that it has grown
+                if recording.size <= SMALL:
+                    try:
+                        content = b"".join(content)
+                    except Gone as gone:
+                        content = gone
+                yield recording, content
+
+
+def pieces(file, most):
+    """-> the bytes of an open file, piece by piece. Raises Gone."""
+    while most:
+        try:
+            piece = file.read(min(PIECE, most))
+        except (IOError, OSError):
+            raise Gone("unreadable")
+        if not piece:
+            return
+        most -= len(piece)
+        yield piece
 
 
 def to_disk(path):
@@ -337,12 +370,14 @@ class Bucket(object):
     """
 
     name = "s3"
+    grows = False  # an object is there as a whole or not at all
     PARALLEL, HELD = 16, 16 << 20  # fetches at a time, bytes in flight
     PLAIN = re.compile(r"[A-Za-z0-9_.=/-]+\Z")  # keys that obstore asks for exactly as they are
     ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
 
     def __init__(self, root, access):
         self.bucket, _slash, self.root = root[len("s3://"):].partition("/")
+        self.root = self.root and self.root.rstrip("/") + "/"
         self.access, self.client = access, s3_client(access, "source_refused")
 
     def pages(self, prefix, **more):
@@ -362,11 +397,10 @@ class Bucket(object):
 
     def files(self, prefix):
         rows = []
-        for page in self.pages(prefix):
+        for page in self.pages(prefix, Delimiter="/"):
             for found in page.get("Contents", []):
                 key = found["Key"]
-                if "/" not in key[len(self.root + prefix):]:
-                    rows.append((key, to_bytes(key.rpartition("/")[2]), lambda key, found=found: self.look(key, found)))
+                rows.append((key, to_bytes(key.rpartition("/")[2]), lambda key, found=found: self.look(key, found)))
         return rows or None
 
     def look(self, key, found):
@@ -375,8 +409,7 @@ class Bucket(object):
         return found["Size"], int(found["LastModified"].timestamp()), found["ETag"]
 
     def fetch(self, recordings):
-        from concurrent.futures import ThreadPoolExecutor
-
+        """-> (Recording, bytes, or an iterator over pieces, or Gone) in order"""
         from obstore.store import S3Store
 
         options = {"region": self.client.meta.region_name}
@@ -386,48 +419,70 @@ class Bucket(object):
             self.bucket, credential_provider=credentials(self.access),
             client_options={"allow_http": True, "timeout": "60s"},
             retry_config={"max_retries": 3, "retry_timeout": datetime.timedelta(seconds=60)}, **options)
+        # A big one is fetched by ranges: one that breaks off is asked for again, and nobody waits with an open answer.
+        parts = ((recording, start) for recording in recordings
+                 for start in (range(0, recording.size, SMALL) if recording.size > SMALL else [None]))
+        for recording, group in itertools.groupby(self.ahead(parts), key=lambda one: one[0]):
+            contents = (content for _recording, content in group)
+            yield recording, next(contents) if recording.size <= SMALL else joined(contents)
+
+    def ahead(self, parts):
+        """-> (Recording, bytes or Gone) in order; so many parts and bytes are under way at the most"""
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(self.PARALLEL) as pool:
-            waiting, held, rest = collections.deque(), 0, iter(recordings)
-            upcoming = next(rest, None)
-            while waiting or upcoming is not None:
-                while upcoming is not None and (not waiting or (
-                        len(waiting) < self.PARALLEL and held + min(upcoming.size, SMALL) <= self.HELD)):
-                    waiting.append((upcoming, pool.submit(self.get, upcoming)))
-                    held += min(upcoming.size, SMALL)
-                    upcoming = next(rest, None)
+            waiting, held, upcoming = collections.deque(), 0, next(parts, None)
+            while waiting or upcoming:
+                while upcoming and (not waiting or (
+                        len(waiting) < self.PARALLEL and held + min(upcoming[0].size, SMALL) <= self.HELD)):
+                    waiting.append((upcoming[0], pool.submit(self.get, *upcoming)))
+                    held += min(upcoming[0].size, SMALL)
+                    upcoming = next(parts, None)
                 recording, future = waiting.popleft()
                 held -= min(recording.size, SMALL)
                 yield recording, future.result()
 
-    def get(self, recording):
-        """-> bytes, an iterator over pieces, or Gone"""
+    def get(self, recording, start):
+        """-> bytes or Gone; from `start` on, if that is not None"""
         from botocore.exceptions import BotoCoreError, ClientError
-        from obstore.exceptions import BaseError, NotFoundError
+        from obstore.exceptions import BaseError, NotFoundError, PreconditionError
 
         for tries_left in (2, 1, 0):
             try:
-                return self.get_once(recording)
+                return self.get_once(recording, start)
             except (NotFoundError, FileNotFoundError):
                 return Gone("missing")
+            except PreconditionError:
+                return Gone("changed")
             except (BaseError, BotoCoreError, ClientError, OSError) as error:
-                if "InvalidObjectState" in str(error):
-                    return Gone("archived")
-                if "NoSuchKey" in str(error):
-                    return Gone("missing")
+                for sign, why in (("InvalidObjectState", "archived"), ("NoSuchKey", "missing"),
+                                  ("PreconditionFailed", "changed")):
+                    if sign in str(error):
+                        return Gone(why)
                 if not tries_left:
                     return Gone("unreadable")
             time.sleep(0.2)
 
-    def get_once(self, recording):
+    def get_once(self, recording, start):
         import obstore
 
-        if not self.PLAIN.match(recording.path):
-            body = self.client.get_object(Bucket=self.bucket, Key=recording.path)["Body"]
-            return body.iter_chunks(PIECE) if recording.size > SMALL else body.read()
-        answer = obstore.get(self.store, recording.path)
-        if recording.size > SMALL:
-            return (bytes(piece) for piece in answer.stream(PIECE))
-        return answer.bytes().to_bytes()
+        odd = not self.PLAIN.match(recording.path)
+        options = {}
+        if start is not None:
+            end = min(start + SMALL, recording.size)
+            options = {"Range": "bytes=%d-%d" % (start, end - 1), "IfMatch": recording.tag} if odd else {
+                "range": (start, end), "if_match": recording.tag}
+        if odd:
+            return self.client.get_object(Bucket=self.bucket, Key=recording.path, **options)["Body"].read()
+        return obstore.get(self.store, recording.path, options=options).bytes().to_bytes()
+
+
+def joined(contents):
+    """-> bytes; raises the Gone that is among them"""
+    for content in contents:
+        if isinstance(content, Gone):
+            raise content
+        yield content
 
 
 def brief(error):
@@ -497,17 +552,17 @@ class Plan(object):
 def look_through(layout, source, first, last, now):
     """-> Plan of the recordings from first to last (wall seconds, inclusive)"""
     plan, least = Plan(), int(layout.given["min_size"])
-    # With mtime nothing but the file itself says when it was.
-    for folder in layout.folders(source, first, last):
+    for folder, own in layout.folders(source, first, last):
         files = source.files(folder)
         if files is None:
-            plan.no_folder.append(folder)
+            if own:
+                plan.no_folder.append(folder)
             continue
         for path, name, look in files:
-            plan.scanned += 1
+            plan.scanned += own
             said = layout.read(name)
             if said is None:
-                plan.unparsed += 1
+                plan.unparsed += own
                 continue
             extensions, at, epoch = said
             if not extensions or (at is not None and not first - 2 * HOUR <= at <= last + 2 * HOUR
@@ -526,7 +581,7 @@ def look_through(layout, source, first, last, now):
             plan.clock += stale
             if size < least:
                 plan.short += 1
-            elif now - modified < RECORDING:
+            elif source.grows and abs(now - modified) < RECORDING:
                 plan.recording_now += 1
             else:
                 plan.recordings.append(Recording(to_text(path), to_text(name), size, moment, extensions, tag))
@@ -537,12 +592,13 @@ def look_through(layout, source, first, last, now):
 def nearest(layout, source, first, last, now):
     """When nothing was found: the last recording before and the first one after, up to a week away."""
     found = {"before": None, "after": None}
-    for step in range(1, 8):
+    step = DAY if "{d}" in layout.prefix else 7 * DAY
+    for away in range(0, 7 * DAY, step):
         if not found["before"]:
-            near = look_through(layout, source, first - step * DAY, first - 1, now).recordings
+            near = look_through(layout, source, first - away - step, first - away - 1, now).recordings
             found["before"] = clock(near[-1].at)[:16] if near else None
-        if not found["after"] and last + 1 < local_seconds(now, layout.span["offsets"]):
-            near = look_through(layout, source, last + 1, last + step * DAY, now).recordings
+        if not found["after"] and last + away < local_seconds(now, layout.span["offsets"]):
+            near = look_through(layout, source, last + away + 1, last + away + step, now).recordings
             found["after"] = clock(near[0].at)[:16] if near else None
     return found
 
@@ -680,7 +736,7 @@ def manifest(rows):
     """CSV as spreadsheets in Brazil read it: UTF-8 with a mark, semicolons."""
     def cell(value):
         text = TEXT(value)
-        if text and text[0] in u"=+-@\t\r":  # a spreadsheet would take it for a formula
+        if text and text[0] in u"=+-@\t\r\n":  # a spreadsheet would take it for a formula
             text = u"'" + text
         return u'"%s"' % text.replace(u'"', u'""') if re.search(u'[;"\r\n]', text) else text
 
@@ -692,6 +748,7 @@ def manifest(rows):
 
 PART = 8 << 20  # bytes of a part of an upload; S3 wants 5 MiB at least, and 10,000 parts at most
 RESERVE = 1 << 30  # bytes that stay free on a disk
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def most_bytes(plan):
@@ -739,9 +796,10 @@ class Parts(object):
         return [{"number": number, "etag": self.done[number]} for number in sorted(self.done)]
 
     def end(self):
-        for _sender in self.threads:
+        senders, self.threads = self.threads, []
+        for _sender in senders:
             self.queue.put(None)
-        for thread in self.threads:
+        for thread in senders:
             thread.join()
 
     def abort(self):
@@ -758,6 +816,9 @@ class Parts(object):
                     self.done[item[0]] = self.send(*item)
                 except Stop as stop:
                     self.failed = stop
+                except Exception as error:  # a sender that died would let the builder wait for ever
+                    self.failed = Stop("publish_failed", "part %d cannot be sent: %s" % (item[0], where(error)),
+                                       error=where(error))
 
     def send(self, number, part):
         for wait in (1, 3, None):
@@ -792,38 +853,45 @@ class Parts(object):
 class Disk(object):
     """Writes into a folder that a web server shows; the file has its name only when it is complete."""
 
-    def __init__(self, folder, name, needed):
+    def __init__(self, folder, name, needed, reserve):
         self.path = os.path.join(to_bytes(folder), to_bytes(name))
-        self.part = os.path.join(to_bytes(folder), b"." + to_bytes(name) + b".part")
-        if os.path.lexists(self.part):
-            os.unlink(self.part)
-        free = os.statvfs(to_bytes(folder))
-        free = free.f_bavail * free.f_frsize
-        if free < needed + RESERVE:
-            raise Stop("no_space", "%d bytes are free in %s, and %d are needed" % (free, folder, needed + RESERVE),
-                       needed=needed + RESERVE, free=free)
-        self.file = os.fdopen(os.open(self.part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb")
-        os.fchmod(self.file.fileno(), 0o644)
+        self.part = self.unfinished(folder, name)
+        try:
+            if os.path.lexists(self.part):
+                os.unlink(self.part)
+            about = os.statvfs(to_bytes(folder))
+            self.needed, free = needed + reserve, about.f_bavail * about.f_frsize
+            if free < self.needed:
+                raise Stop("no_space", "%d bytes are free in %s, and %d are needed" % (free, folder, self.needed),
+                           needed=self.needed, free=free)
+            self.file = os.fdopen(os.open(self.part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb")
+            os.fchmod(self.file.fileno(), 0o644)
+        except (IOError, OSError) as error:
+            raise Stop("publish_failed", "%s: %s" % (folder, error.strerror), error="%s: %s" % (folder, error.strerror))
+
+    @staticmethod
+    def unfinished(folder, name):
+        return os.path.join(to_bytes(folder), b"." + to_bytes(name) + b".part")
 
     def write(self, data):
         try:
             self.file.write(data)
         except (IOError, OSError) as error:
-            raise self.full(error)
+            raise self.broken(error)
 
-    def full(self, error):
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return Stop("no_space", "the disk of the archives is full", needed=None, free=0)
-        return error
+    def broken(self, error):
+        if error.errno in FULL:
+            return Stop("no_space", "the disk of the archives is full", needed=self.needed, free=0)
+        return Stop("publish_failed", "the archive cannot be written: %s" % error.strerror, error=error.strerror)
 
     def finish(self):
         try:
             self.file.flush()
             os.fsync(self.file.fileno())
             self.file.close()
+            os.rename(self.part, self.path)
         except (IOError, OSError) as error:
-            raise self.full(error)
-        os.rename(self.part, self.path)
+            raise self.broken(error)
         return []
 
     def abort(self):
@@ -837,12 +905,20 @@ class Disk(object):
 
 def sweep(folder, keep_days, now):
     """Remove archives that are older than the rule says, and what a killed run left behind."""
-    for name in os.listdir(folder):
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        raise Stop("publish_failed", "%s: %s" % (to_text(folder), error.strerror),
+                   error="%s: %s" % (to_text(folder), error.strerror))
+    for name in names:
         path = os.path.join(folder, name)
-        age = now - os.lstat(path).st_mtime
-        part = re.match(br"\.audios_.*\.part\Z", name)
-        if (part and age > DAY) or (re.match(br"audios_.*\.zip\Z", name) and age > keep_days * DAY):
-            os.unlink(path)
+        part, archive = re.match(br"\.audios_.*\.part\Z", name), re.match(br"audios_.*\.zip\Z", name)
+        try:
+            age = now - os.lstat(path).st_mtime
+            if (part and age > DAY) or (archive and age > keep_days * DAY):
+                os.unlink(path)
+        except OSError:  # another run was faster
+            pass
 
 
 # ------------------------------------------------------------------------------------------ the builder
@@ -870,9 +946,14 @@ class Desk(object):
 
     def put(self, name, value):
         temporary = self.path(name + ".%d" % os.getpid())
-        with io.open(temporary, "wb") as file:
-            file.write(json.dumps(value).encode("utf-8"))
-        os.rename(temporary, self.path(name))
+        try:
+            with io.open(temporary, "wb") as file:
+                file.write(json.dumps(value).encode("utf-8"))
+            os.rename(temporary, self.path(name))
+        except (IOError, OSError):
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+            raise
 
     def get(self, name):
         try:
@@ -892,14 +973,31 @@ class Desk(object):
             return None
 
 
+def forget(state_dir, days, now):
+    """Remove what is known of requests that nobody has made for so long, and signed addresses that are not valid now."""
+    for name in os.listdir(to_bytes(state_dir)):
+        path = os.path.join(to_bytes(state_dir), name)
+        try:
+            if re.match(br"[0-9a-f]{24}\.[0-9a-f]{32}\.addresses\Z", name) and now - os.stat(path).st_mtime > DAY:
+                os.unlink(path)
+            elif re.match(br"[0-9a-f]{24}\Z", name) and now - os.stat(os.path.join(path, b"plan")).st_mtime > days * DAY:
+                held = Desk(state_dir, name).lock()
+                if held is not None:
+                    shutil.rmtree(path, ignore_errors=True)
+                    held.close()
+        except OSError:  # another run was faster
+            pass
+
+
 PATIENCE = 90  # seconds after which a builder that nobody asks for its progress ends itself
 
 
 class Builder(object):
     """Builds one archive, in a process of its own that outlives the connection which started it."""
 
-    def __init__(self, desk, plan, source, sink, about):
-        self.desk, self.plan, self.source, self.sink, self.about = desk, plan, source, sink, about
+    def __init__(self, desk, plan, about, open_source, open_sink):
+        self.desk, self.plan, self.about = desk, plan, about
+        self.open_source, self.open_sink, self.sink = open_source, open_sink, None
         self.files = self.bytes = self.size = self.told = 0
         self.digest = hashlib.sha256()
 
@@ -921,61 +1019,66 @@ class Builder(object):
         self.sink.write(data)
         self.digest.update(data)
         self.size += len(data)
+        self.tell()
 
-    def build(self):
+    def build(self, source):
         """-> the result's data. Raises Stop, Stopped."""
-        archive, rows, seconds, missing = Zip(self.write), [], {}, list(self.plan.gone)
+        archive, rows, seconds, missing, had = Zip(self.write), [], {}, list(self.plan.gone), []
         archive.free_name(u"_manifesto.csv")
-        for recording, content in self.source.fetch(self.plan.recordings):
+        for recording, content in source.fetch(self.plan.recordings):
             self.tell()
             row = [u",".join(recording.extensions), clock(recording.at)]
-            if isinstance(content, Gone):
-                missing.append({"name": recording.name, "why": content.why})
-                rows.append(row + [recording.name, "", "", "", WORDS[content.why], recording.path])
-                continue
-            head = Head(content)
-            name = archive.free_name(recording.name)
             try:
-                size, digest = archive.add(name, recording.at, head.content)
-            except Gone as gone:  # a big one that broke off in the middle: what came of it is in, and said
-                raise Stop("source_refused", "%s broke off: %s" % (recording.name, gone.why), error=gone.why)
+                head = Head(content)
+            except Gone as gone:
+                missing.append({"name": recording.name, "why": gone.why})
+                rows.append(row + [recording.name, "", "", "", WORDS[gone.why], recording.path])
+                continue
+            name = archive.free_name(recording.name)
+            size, digest = archive.add(name, recording.at, head.content)
             long = duration(recording.name, head.head, size)
             seconds[recording.path] = long
-            state = "ok"
-            if size != recording.size:
-                state = "changed"
-                missing.append({"name": recording.name, "why": "changed"})
+            # A big one may break off when its beginning is in the archive: that stays, and is said.
+            state = head.broken or ("ok" if size == recording.size else "changed")
+            if state != "ok":
+                missing.append({"name": recording.name, "why": state})
             rows.append(row + [name, size, "" if long is None else "%.1f" % long, digest, WORDS[state], recording.path])
+            had.append(recording._replace(size=size))
             self.files, self.bytes = self.files + 1, self.bytes + size
-        if not self.files:
+        if not had:
             raise Stop("all_missing", "none of the %d recordings can be had" % len(missing),
                        missing_count=len(missing), missing=missing[:50])
         rows += [["", "", gone["name"], "", "", "", WORDS[gone["why"]], ""] for gone in self.plan.gone]
-        archive.add(u"_manifesto.csv", self.plan.recordings[-1].at if self.plan.recordings else 0, manifest(rows))
+        archive.add(u"_manifesto.csv", self.plan.recordings[-1].at, manifest(rows))
         archive.close()
         self.tell(0)
         parts = self.sink.finish()
         return {"files": self.files, "bytes": self.bytes, "size": self.size, "sha256": self.digest.hexdigest(),
                 "missing": missing[:50], "missing_count": len(missing), "parts": parts,
-                "per_extension": per_extension(self.plan.recordings, seconds, self.about["extensions"])}
+                "per_extension": per_extension(had, seconds, self.about["extensions"])}
 
     def work(self):
         """Everything the detached process does: a result is written down in the end, whatever happens."""
         result = {"attempt": self.about["attempt"]}
         try:
             signal.signal(signal.SIGTERM, stopped)
-            if self.source.name == "local":
-                be_nice()
             self.tell(0)
-            result["data"] = self.build()
+            source = self.open_source()
+            if source.name == "local":
+                be_nice()
+            self.sink = self.open_sink()
+            result["data"] = self.build(source)
         except Stop as stop:
             result.update(code=stop.code, msg=stop.msg, data=stop.data)
         except Stopped:
             result.update(code="audio.stopped", msg="stopped; nothing was published", data={})
         except Exception as error:
-            result.update(code="audio.error", msg=where(error), data={"error": where(error)})
+            stop = stop_of(error)
+            result.update(code=stop.code, msg=stop.msg, data=stop.data)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what follows leaves things in order
         if "code" in result:
-            self.sink.abort()
+            if self.sink:
+                self.sink.abort()
         else:
             self.desk.put("archive", plain({"name": self.about["name"], "data": result["data"]}))
         self.desk.put("result", plain(result))
@@ -1000,9 +1103,12 @@ def be_nice():
 
 
 class Head(object):
-    """Looks at the first bytes of a content, and hands all of it on."""
+    """Looks at the first bytes of a content, and hands all of it on as long as it comes. Raises Gone."""
 
     def __init__(self, content):
+        if isinstance(content, Gone):
+            raise content
+        self.broken = None  # why it ended too early
         if isinstance(content, bytes):
             self.head, self.content = content[:256], content
         else:
@@ -1010,11 +1116,13 @@ class Head(object):
             self.head = first[:256]
             self.content = self.again(first, content)
 
-    @staticmethod
-    def again(first, rest):
-        yield first
-        for piece in rest:
-            yield piece
+    def again(self, first, rest):
+        try:
+            yield first
+            for piece in rest:
+                yield piece
+        except Gone as gone:
+            self.broken = gone.why
 
 
 def detach(work):
@@ -1060,12 +1168,12 @@ class Shelf(object):
 
     def head(self):
         """-> what is there under this name, None when nothing is"""
-        from botocore.exceptions import ClientError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             return self.client.head_object(Bucket=self.bucket, Key=self.key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
+        except (BotoCoreError, ClientError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
                 return None
             raise Stop("publish_failed", "the bucket of the archives: %s" % brief(error), error=brief(error))
 
@@ -1085,7 +1193,10 @@ class Shelf(object):
         """What an earlier run of the same archive left half-way."""
         for upload in self.call("list_multipart_uploads", Prefix=self.key).get("Uploads", []):
             if upload["Key"] == self.key:
-                self.call("abort_multipart_upload", Key=self.key, UploadId=upload["UploadId"])
+                self.abort(upload["UploadId"])
+
+    def abort(self, upload):
+        self.call("abort_multipart_upload", Key=self.key, UploadId=upload)
 
     def complete(self, upload, parts):
         self.call("complete_multipart_upload", Key=self.key, UploadId=upload, MultipartUpload={
@@ -1098,14 +1209,14 @@ class Shelf(object):
 
     def keep_rule(self, days):
         """The bucket's own rule removes old archives; other people's rules stay."""
-        from botocore.exceptions import ClientError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         rule = {"ID": self.RULE, "Status": "Enabled", "Filter": {"Prefix": self.prefix + "audios_"},
                 "Expiration": {"Days": days}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}
         try:
             rules = self.client.get_bucket_lifecycle_configuration(Bucket=self.bucket).get("Rules", [])
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchLifecycleConfiguration":
+        except (BotoCoreError, ClientError) as error:
+            if "NoSuchLifecycleConfiguration" not in str(error):
                 raise Stop("publish_failed", brief(error), error=brief(error))
             rules = []
         mine = [one for one in rules if one.get("ID") == self.RULE]
@@ -1149,6 +1260,8 @@ class Work(object):
         self.extensions = sorted(set(to_text(extension) for extension in given))
         self.limits = dict(LIMITS, **(args["limits"] or {}))
         self.publish = args["publish"] or {}
+        self.keep = int(self.publish.get("keep_days") or 7)
+        self.link_seconds = min(int(self.publish.get("link_hours") or 72) * HOUR, MOST_LINK)
         self.data.update(extensions=self.extensions, server=args["server"], start=args["start"], end=args["end"])
         return getattr(self, args["state"])()
 
@@ -1196,6 +1309,9 @@ class Work(object):
             self.data["nearest"] = nearest(self.layout, source, self.layout.from_wall, self.layout.to_wall, self.now)
             self.note("queues")
             return "ok", "nothing_found", "nothing found from %s to %s" % (self.span["start"], self.span["end"])
+        if not plan.recordings:
+            raise Stop("all_missing", "none of the %d recordings can be had" % len(plan.gone),
+                       missing_count=len(plan.gone), missing=plan.gone[:50])
         too_much(plan, self.limits, self.span)
         self.data.update(files=len(plan.recordings), bytes=plan.bytes,
                          per_extension=per_extension(plan.recordings, {}, self.extensions),
@@ -1208,6 +1324,7 @@ class Work(object):
             return "changed", "would_collect", said
         desk = Desk(self.args["state_dir"], self.key())
         desk.make()
+        forget(self.args["state_dir"], self.keep, self.now)
         desk.put("plan", {"digest": plan.digest(), "gone": plan.gone, "recordings": [list(one) for one in plan.recordings]})
         self.more.update(
             plan={"key": self.key(), "digest": plan.digest(), "most": most_bytes(plan)}, found=self.data,
@@ -1238,18 +1355,26 @@ class Work(object):
         times = [re.sub(r"\D", "", self.args["window"][name]) for name in ("start", "end")]
         return "audios_%s_%s_%s_%s.zip" % (re.sub(r"[^\w-]", "_", self.args["server"]), times[0], times[1], token)
 
+    def left(self, there):
+        """Seconds until the rule removes an archive that is in the bucket."""
+        return int(there["LastModified"].timestamp()) + self.keep * DAY - self.now
+
     def opened(self):
         plan, name = self.args["plan"], self.archive_name()
         opening = {"name": name, "reused": False, "upload": None, "addresses_file": None, "attempt": name}
         if self.publish["type"] == "s3":
             shelf = Shelf(self.publish, name)
-            if shelf.head():
+            forget(self.args["state_dir"], self.keep, self.now)
+            there = shelf.head()
+            # One that is about to be removed is built again: the link to it would end with it.
+            if there and self.left(there) >= min(self.link_seconds, DAY):
                 opening["reused"] = True
             else:
                 opening["upload"], addresses = shelf.begin(plan["most"], UPLOAD_SECONDS)
                 opening["attempt"] = hashlib.sha256(to_bytes(opening["upload"])).hexdigest()[:32]
                 # Whoever has these may write: they go by a file and not through results, which are kept and shown.
-                path = os.path.join(to_bytes(self.args["state_dir"]), to_bytes(plan["key"]) + b".addresses")
+                path = os.path.join(to_bytes(self.args["state_dir"]),
+                                    to_bytes("%s.%s.addresses" % (plan["key"], opening["attempt"])))
                 with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                     file.write(json.dumps(addresses).encode("utf-8"))
                 opening["addresses_file"] = to_text(path)
@@ -1269,17 +1394,19 @@ class Work(object):
             raise Stop("busy", "the same request was made again meanwhile", error="plan")
         plan = Plan()
         plan.recordings, plan.gone = [Recording(*row) for row in kept["recordings"]], kept["gone"]
-        held = desk.lock()
-        running = desk.get("progress")
-        if held is None and running:  # of an earlier run that nobody waits for: the newer one counts
-            try:
-                os.kill(running["pid"], signal.SIGTERM)
-            except OSError:
-                pass
-        ends = time.time() + 20
+        held, ended, since = desk.lock(), False, time.time()
         while held is None:
-            if time.time() > ends:
+            waited = time.time() - since
+            if waited > 20:
                 raise Stop("busy", "another run builds the same archive and does not end", error="lock")
+            running = desk.get("progress")
+            # Whoever only looks has the lock for a moment; for longer it is an earlier builder: the newer run counts.
+            if waited > 1 and running and not ended:
+                ended = True
+                try:
+                    os.kill(running["pid"], signal.SIGTERM)
+                except OSError:
+                    pass
             time.sleep(0.1)
             held = desk.lock()
         with io.open(desk.path("asked"), "ab"):
@@ -1290,27 +1417,22 @@ class Work(object):
         if self.publish["type"] == "s3":
             addresses = self.args["addresses"]
             addresses = addresses if isinstance(addresses, list) else json.loads(addresses)
-            sink = lambda: Parts(addresses, self.publish.get("ca_file"))
+            open_sink = lambda: Parts(addresses, self.publish.get("ca_file"))
         else:
-            sweep(to_bytes(self.publish["folder"]), int(self.publish.get("keep_days") or 7), self.now)
-            if os.path.exists(os.path.join(to_bytes(self.publish["folder"]), to_bytes(opening["name"]))):
+            folder = to_bytes(self.publish["folder"])
+            sweep(folder, self.keep, self.now)
+            path = os.path.join(folder, to_bytes(opening["name"]))
+            if os.path.exists(path):
+                os.utime(path, None)  # its days count from now on
                 self.more["reused"] = True
                 return None, "started", "the same archive is there already"
-            needed = most_bytes(plan)
-            sink = lambda: Disk(self.publish["folder"], opening["name"], needed)
+            reserve = self.publish.get("reserve")
+            reserve = RESERVE if reserve is None else int(reserve)
+            open_sink = lambda: Disk(self.publish["folder"], opening["name"], most_bytes(plan), reserve)
         about = {"attempt": opening["attempt"], "name": opening["name"], "extensions": self.extensions}
-
-        def build():
-            try:
-                target = sink()
-            except Stop as stop:
-                desk.put("result", plain({"attempt": about["attempt"], "code": stop.code, "msg": stop.msg,
-                                          "data": stop.data}))
-                return
-            # The store's threads do not survive a fork: the builder makes its own.
-            Builder(desk, plan, source_of(self.layout, self.args["source"]), target, about).work()
-
-        detach(build)
+        # The store's threads do not survive a fork: the builder makes its own.
+        open_source = lambda: source_of(self.layout, self.args["source"])
+        detach(Builder(desk, plan, about, open_source, open_sink).work)
         held.close()
         self.more["reused"] = False
         return None, "started", "the archive is being built"
@@ -1329,15 +1451,20 @@ class Work(object):
             result = desk.get("result")
             if result and result["attempt"] == attempt:
                 break
+            progress = desk.get("progress") or {}
+            if progress.get("attempt", attempt) != attempt:
+                raise Stop("busy", "the same request was made again meanwhile: its answer has the link", error="newer")
             held = desk.lock()
             if held is not None:
-                held.close()
                 result = desk.get("result")
                 if result and result["attempt"] == attempt:
                     break
+                if self.publish["type"] == "file":
+                    part = Disk.unfinished(self.publish["folder"], self.args["opening"]["name"])
+                    if os.path.exists(part):
+                        os.unlink(part)
                 raise Stop("stopped", "the process that built the archive was ended; nothing was published")
             if time.time() >= ends:
-                progress = desk.get("progress") or {}
                 self.more.update(finished=False, progress=dict(
                     (name, progress.get(name, 0)) for name in ("files", "of", "bytes", "of_bytes")))
                 return None, "building", "building"
@@ -1355,7 +1482,6 @@ class Work(object):
         self.notices.extend(self.args["found_notices"] or [])
         self.data.update((name, value) for name, value in archive.items() if name != "parts")
         self.data["name"] = opening["name"]
-        keep = int(self.publish.get("keep_days") or 7)
         if self.publish["type"] == "s3":
             shelf = Shelf(self.publish, opening["name"])
             if not opening["reused"]:
@@ -1365,18 +1491,17 @@ class Work(object):
             if there is None or (archive.get("size") and there["ContentLength"] != archive["size"]):
                 raise Stop("publish_failed", "the archive is not in the bucket as it was built", error="size")
             self.data["size"] = there["ContentLength"]
-            seconds = min(int(self.publish.get("link_hours") or 72) * HOUR, MOST_LINK)
             # Not beyond the day on which the archive itself is removed.
-            seconds = max(60, min(seconds, int(there["LastModified"].timestamp()) + keep * DAY - self.now))
+            seconds = max(60, min(self.link_seconds, self.left(there)))
             self.data.update(link=shelf.link(seconds), expires=self.now + seconds)
             try:
-                shelf.keep_rule(keep)
-                shelf.sweep(keep, self.now)
+                shelf.keep_rule(self.keep)
+                shelf.sweep(self.keep, self.now)
             except Stop as stop:
                 self.note("not_expiring", error=stop.data.get("error", ""))
         else:
             link = self.publish["url"].rstrip("/") + "/" + quote(to_native(opening["name"]))
-            self.data.update(link=link, expires=self.now + keep * DAY)
+            self.data.update(link=link, expires=self.now + self.keep * DAY)
         reused = opening["reused"] or self.args["reused"]
         self.changed = not reused
         if self.data.get("missing_count"):
@@ -1390,7 +1515,7 @@ class Work(object):
         """Nothing of an upload that did not come to its end stays behind."""
         opening = self.args["opening"]
         if opening.get("upload"):
-            Shelf(self.publish, opening["name"]).abort_old()
+            Shelf(self.publish, opening["name"]).abort(opening["upload"])
         if opening.get("addresses_file") and os.path.exists(opening["addresses_file"]):
             os.unlink(opening["addresses_file"])
         return None, "aborted", "nothing is left of it"
@@ -1419,6 +1544,13 @@ def complete(given):
     return args
 
 
+def stop_of(error):
+    """An error that nobody foresaw, or a full disk, as a result."""
+    if getattr(error, "errno", None) in FULL:
+        return Stop("no_space", "a disk is full: %s" % where(error), needed=RESERVE, free=0)
+    return Stop("error", where(error), error=where(error))
+
+
 def where(error):
     line = sys.exc_info()[2]
     while line.tb_next:
@@ -1433,12 +1565,10 @@ def work(given):
         job = Work(complete(given))
         outcome, code, msg = job.do()
         code = "audio." + code
-    except Stop as stop:
+    except Exception as error:  # an operator gets one line that says where, never a traceback
+        stop = error if isinstance(error, Stop) else stop_of(error)
         outcome, code, msg = "failed", stop.code, stop.msg
         job.data.update(stop.data)
-    except Exception as error:  # an operator gets one line that says where, never a traceback
-        outcome, code, msg = "failed", "audio.error", where(error)
-        job.data["error"] = msg
     result = dict(job.more, changed=job.changed and outcome == "changed", failed=outcome == "failed", msg=to_text(msg))
     if outcome:
         result.update(outcome=outcome, code=code, data=job.data, notices=job.notices)
