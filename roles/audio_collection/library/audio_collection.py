@@ -198,7 +198,8 @@ class Layout(object):
         The rest of the tree is not looked at. A clock that was an hour off has put some into the neighbour.
         """
         slack, step = int(self.given["slack_days"]) * DAY, HOUR if "{H}" in self.prefix else DAY
-        margin = HOUR if self.given["time_from"] == "name" and {"uid", "date"} <= set(self.pattern.groupindex) else 0
+        two_clocks = self.given["time_from"] == "name" and {"uid", "date"} <= set(self.pattern.groupindex)
+        margin = HOUR if two_clocks and not slack else 0
         proper = range((first - slack) // step, (last + slack) // step + 1)
         beside = [slot for slot in ((first - slack - margin) // step, (last + slack + margin) // step)
                   if slot not in proper]
