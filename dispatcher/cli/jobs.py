@@ -83,7 +83,7 @@ def show_job(settings_path: Path, job_id: int, *, as_json: bool) -> None:
     console.print(table)
     if job.report:
         console.print()
-        report(console, job.report, job.order)
+        report(console, job.report, job.order, settings.zone)
     ansible = settings.state_dir / "runs" / str(job.id) / "artifacts" / "stdout"
     if ansible.is_file():
         console.print(Text(_("O que o Ansible disse:") + f" {ansible}", style="dim"))

@@ -52,7 +52,7 @@ def run(settings_path: Path, subject: str, *, check: bool, as_json: bool) -> Non
         click.echo(json.dumps(job_json(job), ensure_ascii=False, indent=2))
     elif job.report:
         console.print()
-        report(console, job.report, job.order)
+        report(console, job.report, job.order, settings.zone)
     sys.exit(EXIT_CODES[job.state.value])
 
 

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import sys
+from collections.abc import Sequence
+from datetime import tzinfo
 from gettext import NullTranslations
 from typing import Any
 
@@ -20,7 +22,8 @@ from dispatcher.commands.parser import Request, parse
 from dispatcher.i18n import N_, translations
 from dispatcher.inventory import Inventory
 from dispatcher.jobs.job import Job, Order
-from dispatcher.replies.result import label, view
+from dispatcher.replies.recordings import Recordings
+from dispatcher.replies.result import ServerRow, label, view
 from dispatcher.replies.sentences import invented, sentence
 from dispatcher.runs.report import HostResult, Report
 
@@ -102,7 +105,7 @@ def host_line(result: HostResult, *, check: bool) -> Text:
     return Text.assemble((f"{result.host:<10}", "bold"), (f"{word:<12}", _COLORS[result.outcome]), said)
 
 
-def report(console: Console, shown: Report, order: Order) -> None:
+def report(console: Console, shown: Report, order: Order, zone: tzinfo) -> None:
     """Print what the mail says: the whole in one line, each server, what would change, what to do.
 
     Whoever has the shell may read what is confidential.
@@ -113,13 +116,9 @@ def report(console: Console, shown: Report, order: Order) -> None:
     if seen.problem:
         console.print(Text(seen.problem, style="bold red"))
     if seen.servers:
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for title in (_("Servidor"), _("Resultado"), _("O que aconteceu")):
-            table.add_column(title)
-        for server in seen.servers:
-            said = "\n".join(filter(None, (server.said, *server.notices, server.detail)))
-            table.add_row(escape(server.name), Text(server.label, style=_COLORS[server.outcome]), Text(said))
-        console.print(table)
+        _servers(console, seen.servers)
+    if seen.recordings:
+        _recordings(console, seen.recordings, zone)
     for change in seen.changes:
         console.print(Text(f"\n{change.servers}", style="bold"))
         for line in change.lines:
@@ -133,6 +132,42 @@ def report(console: Console, shown: Report, order: Order) -> None:
             words = _("Com o Ansible, byte a byte: %(playbook)s em %(server)s, transação %(id)s.")
             values = {"playbook": seen.undo.playbook, "server": name, "id": transaction}
             console.print(Text(words % values, style="dim"))
+
+
+def _servers(console: Console, rows: Sequence[ServerRow]) -> None:
+    _ = language().gettext
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in (_("Servidor"), _("Resultado"), _("O que aconteceu")):
+        table.add_column(title)
+    for server in rows:
+        said = "\n".join(filter(None, (server.said, *server.notices, server.detail)))
+        table.add_row(escape(server.name), Text(server.label, style=_COLORS[server.outcome]), Text(said))
+    console.print(table)
+
+
+def _recordings(console: Console, shown: Recordings, zone: tzinfo) -> None:
+    _ = language().gettext
+    if shown.found:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for title in (_("Ramal"), _("Gravações"), _("Dias")):
+            table.add_column(title)
+        for one in shown.found:
+            table.add_row(escape(one.extension), one.said, one.days)
+        console.print()
+        console.print(table)
+    for lost in shown.lost:
+        console.print(Text(f"{lost.name} {lost.why}", style="yellow"))
+    for hint in shown.hints:
+        console.print(Text(hint))
+    if shown.link:
+        console.print()
+        console.print(Text(shown.about))
+        if shown.expires:
+            until = shown.expires.astimezone(zone).strftime("%d/%m/%Y %H:%M")
+            console.print(Text(_("O link vale até %(time)s.") % {"time": until}))
+        console.print(Text(shown.link))
+    if shown.instead:
+        console.print(Text(f"\n{shown.instead.title} athome run '{shown.instead.subject}'"))
 
 
 def job_json(job: Job) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from email.headerregistry import Address
@@ -17,6 +18,7 @@ from dispatcher.errors import SettingsError
 from dispatcher.jobs.job import Job
 from dispatcher.mail.message import Message
 from dispatcher.replies import result, table
+from dispatcher.replies.recordings import MOST
 from dispatcher.replies.render import TEMPLATES, Rendered, Renderer
 from dispatcher.replies.sentences import invented, sentence
 from dispatcher.replies.threading import ThreadHeader
@@ -66,10 +68,14 @@ class Composer:
         for most in _ROWS:
             cut = replace(shown, servers=shown.servers[:most], changes=shown.changes[:most])
             rest = len(shown.servers) - len(cut.servers)
-            rendered = self._render("result", to, {"job": job, "report": report, "view": cut, "rest": rest})
+            rendered = self._render(
+                "result", to, {"job": job, "report": report, "view": cut, "rest": rest, "most": MOST}
+            )
             if len(rendered.html.encode()) <= MAX_HTML:
                 break
-        attached = table.csv(shown, order.language) if rest else None
+        attached = {"servidores.csv": table.servers(shown, order.language)} if rest else {}
+        if shown.recordings and len(shown.recordings.found) > MOST:
+            attached["gravacoes.csv"] = table.recordings(shown.recordings, order.language)
         return self._reply("result", to, rendered, attached)
 
     def collecting(self, job: Job, progress: Progress) -> Reply:
@@ -106,7 +112,9 @@ class Composer:
             kind, to.language, {"recipient": to.recipient, "address": self._address, **values}
         )
 
-    def _reply(self, kind: str, to: _Thread, rendered: Rendered, attached: bytes | None = None) -> Reply:
+    def _reply(
+        self, kind: str, to: _Thread, rendered: Rendered, attached: Mapping[str, bytes] | None = None
+    ) -> Reply:
         cause = hashlib.sha256(f"{kind} {to.recipient} {to.about}".encode()).hexdigest()[:32]
         message_id = f"<{kind}.{cause}@{self._address.rpartition('@')[2]}>"
         html = EmailMessage(self._policy)
@@ -127,8 +135,8 @@ class Composer:
         message.set_content(rendered.text)
         message.make_alternative()
         message.attach(html)
-        if attached:
-            message.add_attachment(attached, "text", "csv", filename="servidores.csv")
+        for name, content in (attached or {}).items():
+            message.add_attachment(content, "text", "csv", filename=name)
         return Reply(kind, to.recipient, message_id, message.as_bytes())
 
 

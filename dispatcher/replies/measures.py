@@ -22,7 +22,7 @@ def size(count: float, language: str) -> str:
         if value < _STEP - 0.5 or unit == _UNITS[-1]:
             break
         value /= _STEP
-    return f"{number(round(value, 0 if value >= 10 or unit == 'B' else 1), language)}\u00a0{unit}"  # noqa: PLR2004 - two digits
+    return f"{number(round(value, 0 if value >= 100 or unit == 'B' else 1), language)}\u00a0{unit}"  # noqa: PLR2004 - two digits
 
 
 def duration(seconds: float, language: str) -> str:

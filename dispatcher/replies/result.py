@@ -9,6 +9,7 @@ from dispatcher.i18n import N_, translations
 from dispatcher.jobs.job import Order
 from dispatcher.replies.diff import Line, rows
 from dispatcher.replies.masking import masked
+from dispatcher.replies.recordings import Recordings, recordings
 from dispatcher.replies.sentences import RESULTS, advice, enumeration, fill, sentence
 from dispatcher.replies.visible import visible
 from dispatcher.runs.report import HostResult, Report
@@ -94,6 +95,7 @@ class View:
     again: bool  # whether sending the command (again, or without SIMULAR) makes sense
     rewrite: bool  # … but not as it was
     undo: Undo | None
+    recordings: Recordings | None
 
 
 def view(report: Report, order: Order, language: str, *, privileged: bool = False) -> View:
@@ -101,18 +103,24 @@ def view(report: Report, order: Order, language: str, *, privileged: bool = Fals
     gettext = translations(language).gettext
     hosts = sorted(report.hosts if privileged else map(masked, report.hosts), key=_rank)
     verdict, tone = _verdict(report)
+    collected = recordings(hosts, order, language)
+    own_verdict = _own_verdict(hosts, tone)
+    if collected and collected.link and tone in ("done", "same"):
+        verdict = tone = "partial" if collected.lost_count else "done"
+    instead = collected is not None and collected.instead is not None
     would = report.check and any(host.outcome == "changed" for host in hosts)
     return View(
         tone=tone,
-        verdict=gettext(_VERDICTS[verdict]),
+        verdict=gettext(own_verdict or _VERDICTS[verdict]),
         headline=_headline(report, hosts, language),
         problem=sentence(report.problem.code, report.problem.data, language) if report.problem else "",
         servers=tuple(_row(host, language, check=report.check, privileged=privileged) for host in hosts),
         steps=tuple(_steps(report, hosts, language)),
         changes=tuple(_changes(hosts, language)) if report.check else (),
-        again=not report.problem and (would or report.status != "successful"),
+        again=not report.problem and not instead and (would or report.status != "successful"),
         rewrite=any(host.code in RESULTS and RESULTS[host.code].rewrite for host in hosts),
         undo=_undo(report, order, privileged=privileged),
+        recordings=collected,
     )
 
 
@@ -134,6 +142,12 @@ def _verdict(report: Report) -> tuple[str, str]:
     return ("done", "done") if changed else ("same", "same")
 
 
+def _own_verdict(hosts: Sequence[HostResult], tone: str) -> str | None:
+    """Return the verdict of a code that has its own, where nothing had to change."""
+    entry = RESULTS.get(hosts[0].code) if tone == "same" and hosts else None
+    return entry.verdict if entry else None
+
+
 def _headline(report: Report, hosts: Sequence[HostResult], language: str) -> str:
     """Say the most in the fewest words: ``desbloqueado em gv1p; sem resposta de voip1``."""
     groups = {outcome: [host for host in hosts if host.outcome == outcome] for outcome in _ORDER}
@@ -142,8 +156,8 @@ def _headline(report: Report, hosts: Sequence[HostResult], language: str) -> str
         parts.append(_of(groups["changed"], "would_change" if report.check else "changed", language))
     for outcome in ("failed", "unreachable"):
         if groups[outcome]:
-            named = _named(groups[outcome], language)
-            parts.append(fill(_HEADLINES[outcome], {"hosts": named}, language))
+            named = {"hosts": _named(groups[outcome], language)}
+            parts.append(fill(_alike(groups[outcome]) or _HEADLINES[outcome], named, language))
     if not parts:
         parts.append(_of(groups["ok"], "ok" if groups["ok"] else "none", language))
     return "; ".join(parts)
@@ -157,7 +171,13 @@ def _of(hosts: Sequence[HostResult], otherwise: str, language: str) -> str:
     if not chosen:
         return fill(_HEADLINES[otherwise], {"hosts": _named(hosts, language)}, language)
     meant = [host for host in hosts if host.code == codes[0]]
-    return fill(chosen, {"hosts": _named(meant, language)}, language)
+    return fill(chosen, {**meant[0].data, "hosts": _named(meant, language)}, language)
+
+
+def _alike(hosts: Sequence[HostResult]) -> str | None:
+    """Return the headline of a failure that has its own, when it is the only one."""
+    entry = RESULTS.get(hosts[0].code) if len({host.code for host in hosts}) == 1 else None
+    return entry.headline if entry else None
 
 
 def _named(hosts: Sequence[HostResult], language: str) -> str:
@@ -170,8 +190,9 @@ def _named(hosts: Sequence[HostResult], language: str) -> str:
 
 def label(host: HostResult, language: str, *, check: bool) -> str:
     """Return the word for what happened on a server, as it stands on its chip and in the terminal."""
+    entry = RESULTS.get(host.code)
     word = _WOULD_CHANGE if check and host.outcome == "changed" else _LABELS[host.outcome]
-    return translations(language).gettext(word)
+    return translations(language).gettext((entry.label if entry else None) or word)
 
 
 def _row(host: HostResult, language: str, *, check: bool, privileged: bool) -> ServerRow:

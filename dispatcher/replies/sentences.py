@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from babel.lists import format_list
 
 from dispatcher.i18n import N_, locale, translations
-from dispatcher.replies.codes import fail2ban, mac_binding, runs
+from dispatcher.replies.codes import audio, fail2ban, mac_binding, runs
 from dispatcher.replies.codes.entry import Entry
 from dispatcher.replies.codes.problems import PROBLEMS
+from dispatcher.replies.measures import number, size
 from dispatcher.replies.visible import visible
 
 # In a headline, the first of these codes that occurs speaks for all servers with the same outcome.
-RESULTS: dict[str, Entry] = fail2ban.RESULTS | mac_binding.RESULTS | runs.RESULTS
-NOTICES: dict[str, Entry] = fail2ban.NOTICES | mac_binding.NOTICES
+RESULTS: dict[str, Entry] = fail2ban.RESULTS | mac_binding.RESULTS | audio.RESULTS | runs.RESULTS
+NOTICES: dict[str, Entry] = fail2ban.NOTICES | mac_binding.NOTICES | audio.NOTICES
 ENTRIES: dict[str, Entry] = RESULTS | NOTICES | PROBLEMS
 
 _UNKNOWN = N_("O servidor respondeu com o código {code}.")
@@ -32,7 +34,8 @@ def sentence(
 
     Only to a ``privileged`` reader it also says what is confidential.
     """
-    entry = ENTRIES.get(code)
+    kind = data.get("what") or data.get("reason")
+    entry = ENTRIES.get(f"{code}.{kind}", ENTRIES.get(code))
     if entry is None:
         return fill(_UNKNOWN, {"code": code}, language)
     said = fill(entry.would if check and entry.would else entry.text, data, language)
@@ -60,7 +63,7 @@ def invented(fields: Sequence[str], language: str) -> str:
 def fill(text: str, data: Mapping[str, Any], language: str) -> str:
     """Translate the text and put the data's values in. A value is text, whatever it looks like."""
     gettext = translations(language).gettext
-    values = {name: _Value(_words(value, language)) for name, value in data.items()}
+    values = {name: _Value(value, _words(value, language), language) for name, value in data.items()}
     return gettext(text).format_map(_Values(values, _Missing(gettext(_NOT_GIVEN), gettext(_NO_MAC))))
 
 
@@ -75,18 +78,32 @@ def _words(value: Any, language: str) -> str:
         return ": ".join(visible(str(item)) or nothing for item in value.values())
     if isinstance(value, (list, tuple)):
         return enumeration([_words(item, language) for item in value], language)
-    return visible(str(value))
+    return "" if value is None else visible(str(value))
 
 
-class _Value(str):
-    """A value in a sentence, which may ask for it as ``code``, such as U+0421, or as ``mac``, in groups."""
+class _Value:
+    """A value in a sentence, which may ask for it in one of the ways that ``codes/entry.py`` names."""
 
-    __slots__ = ()
+    def __init__(self, value: Any, text: str, language: str) -> None:
+        self._value, self._language = value, language
+        self.text = text
 
     def __format__(self, spec: str) -> str:
-        if spec == "code" and self:
-            return f"U+{ord(self[0]):04X}"
-        return _MAC.sub(_grouped, self) if spec == "mac" else str(self)
+        if spec == "code":
+            return f"U+{ord(self.text[0]):04X}"
+        if spec == "moment":
+            return moment(self.text)
+        if spec in ("number", "size") and isinstance(self._value, (int, float)):
+            return (number if spec == "number" else size)(self._value, self._language)
+        return _MAC.sub(_grouped, self.text) if spec == "mac" else self.text
+
+
+def moment(text: str) -> str:
+    """Return ``2025-11-01 00:00`` as ``01/11/2025 00:00``; what is no such text stays as it is."""
+    try:
+        return f"{datetime.fromisoformat(text):%d/%m/%Y %H:%M}"
+    except ValueError:
+        return text
 
 
 def _grouped(mac: re.Match[str]) -> str:
@@ -107,7 +124,7 @@ class _Values(dict[str, _Value | _Missing]):
     """What a sentence names and the data lacks, or has empty, is shown as not given."""
 
     def __init__(self, values: Mapping[str, _Value], missing: _Missing) -> None:
-        super().__init__({name: value for name, value in values.items() if value})
+        super().__init__({name: value for name, value in values.items() if value.text})
         self._missing = missing
 
     def __missing__(self, _name: str) -> _Missing:

@@ -1,25 +1,43 @@
-"""Every server's result as a table for a spreadsheet, where a mail would get too long."""
+"""Tables for a spreadsheet, of what would make a mail too long."""
 
 from __future__ import annotations
 
-import csv as csv_module
+import csv
+from collections.abc import Iterable, Sequence
 from io import StringIO
 
 from dispatcher.i18n import N_, translations
+from dispatcher.replies.recordings import Recordings
 from dispatcher.replies.result import View
 
-_TITLES = (N_("Servidor"), N_("Resultado"), N_("O que aconteceu"), N_("Avisos"))
+_SERVERS = (N_("Servidor"), N_("Resultado"), N_("O que aconteceu"), N_("Avisos"))
+_RECORDINGS = (N_("Ramal"), N_("Dia"), N_("Gravações"))
 _FORMULA = ("=", "+", "-", "@")  # what a spreadsheet would calculate instead of showing
 
 
-def csv(view: View, language: str) -> bytes:
-    """Return the table as UTF-8 with a byte order mark, without which Excel takes it for Latin-1."""
+def servers(view: View, language: str) -> bytes:
+    """Return every server's result."""
+    rows = ((row.name, row.label, row.said, " | ".join(row.notices)) for row in view.servers)
+    return _csv(_SERVERS, rows, language)
+
+
+def recordings(shown: Recordings, language: str) -> bytes:
+    """Return how many recordings there are of each extension on each day."""
+    rows = (
+        (one.extension, f"{day:%d/%m/%Y}" if day else "", str(count))
+        for one in shown.found
+        for day, count in one.counts or ((None, 0),)
+    )
+    return _csv(_RECORDINGS, rows, language)
+
+
+def _csv(titles: Sequence[str], rows: Iterable[Sequence[str]], language: str) -> bytes:
+    """Return UTF-8 with a byte order mark, without which Excel takes it for Latin-1."""
     gettext = translations(language).gettext
     stream = StringIO()
-    writer = csv_module.writer(stream, delimiter=";")  # Excel's separator where the comma is decimal
-    writer.writerow([gettext(title) for title in _TITLES])
-    for row in view.servers:
-        writer.writerow([_data(cell) for cell in (row.name, row.label, row.said, " | ".join(row.notices))])
+    writer = csv.writer(stream, delimiter=";")  # Excel's separator where the comma is decimal
+    writer.writerow([gettext(title) for title in titles])
+    writer.writerows([_data(cell) for cell in row] for row in rows)
     return stream.getvalue().encode("utf-8-sig")
 
 

@@ -2,7 +2,8 @@
 
 Portuguese is the source; ``locale/`` has the translations. Placeholders name fields of the code's data, which
 are put in as text and never looked at as templates. ``{character:code}`` shows a character's number, and
-``{mac:mac}`` a MAC in groups, or that there is none.
+``{mac:mac}`` a MAC in groups, or that there is none. ``{count:number}``, ``{bytes:size}`` and
+``{start:moment}`` show a number, a size and a local time as people write them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ class Entry:
     """What a code means: ``text``, or ``would`` in a preview, where nothing has happened yet.
 
     ``confidential`` follows, for those alone who may read it. ``advice`` is what to do next, and ``headline``
-    the shortest way to say it of some ``{hosts}``. ``rewrite``: the same command would only fail again.
+    the shortest way to say it of some ``{hosts}``. ``label`` is the word on a server's chip and ``verdict``
+    that of the whole, where the usual ones are wrong. ``rewrite``: the same command would only fail again.
     """
 
     text: str
@@ -26,6 +28,8 @@ class Entry:
     advice: str | None = None
     headline: str | None = None
     would_headline: str | None = None
+    label: str | None = None
+    verdict: str | None = None
     rewrite: bool = False
 
 

@@ -185,3 +185,17 @@ def test_what_is_confidential_is_for_whoever_is_an_administrator_now(store, comp
     (answer,) = answers(store)
     assert told == ("00:00:5e:00:53:aa" in answer.get_body(("plain",)).get_content())
     assert "00005e0053aa" == store.job(1).report.hosts[0].data["present"]  # the shell shows it
+
+
+def test_the_link_to_an_archive_is_in_no_log(store, composer, caplog):
+    """Whoever reads the service's log cannot listen to the recordings; the sender gets the link once."""
+    caplog.set_level("DEBUG")
+    link = "https://s3.example.com/audios/a.zip?X-Amz-Signature=7e57c0de"
+    data = {"link": link, "files": 1, "bytes": 2, "per_extension": []}
+    made = HostResult(host="voip3", outcome="changed", code="audio.collected", data=data)
+    queue(store)
+    Worker(store, Run(Report(status="successful", hosts=(made,))), composer, Runs()).work(store.claim())
+    (answer,) = answers(store)
+    assert link in answer.get_body(("plain",)).get_content()
+    assert caplog.records
+    assert "7e57c0de" not in caplog.text

@@ -19,7 +19,7 @@ from dispatcher.commands.parser import InvalidCommand, parse
 from dispatcher.jobs.job import Job, Order, Owner, State
 from dispatcher.mail.message import Message
 from dispatcher.replies.compose import Composer, Reply
-from dispatcher.runs.report import Diff, HostResult, Notice, Report
+from dispatcher.runs.report import Diff, HostResult, Notice, Progress, Report
 from dispatcher.settings import Branding, Mail, Settings
 from tests.unit.inventories import FLEET
 
@@ -92,6 +92,84 @@ def mac_result(made: HostResult, *, privileged=False, check=False, language="pt_
     status = "failed" if made.outcome == "failed" else "successful"
     report = Report(status=status, check=check, hosts=(made,), seconds=1.6)
     return Composer(SETTINGS).result(mac_job(language=language, check=check), report, privileged=privileged)
+
+
+RAMAIS = parse("RAMAIS=1121,1122,1130 SERVER=voip3 INICIO=01/11/2025 FIM=05/11/2025", FLEET).command
+LINK = (
+    "https://s3.example.com/audios/audios_voip3_202511010000_202511052359_7e57c0de7e57c0de7e57c0de7e57c0de.zip"
+    "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=7E57C0DE%2F20261123%2Fus-east-1%2Fs3%2Faws4_request"
+    "&X-Amz-Date=20261123T140512Z&X-Amz-Expires=259200&X-Amz-SignedHeaders=host&X-Amz-Signature="
+    + "7e57c0de"
+    * 8
+)
+PERIOD = {"extensions": ["1121", "1122", "1130"], "server": "voip3"} | {
+    "start": "2025-11-01 00:00", "end": "2025-11-05 23:59",
+}  # fmt: skip
+PER_EXTENSION = [
+    {"extension": "1121", "files": 58, "bytes": 39_400_000, "seconds": 14_820, "days": [
+        {"day": f"2025-11-0{day}", "files": files} for day, files in ((1, 3), (3, 27), (4, 21), (5, 7))
+    ]},
+    {"extension": "1122", "files": 23, "bytes": 17_900_000, "seconds": None, "days": [
+        {"day": "2025-11-04", "files": 23}
+    ]},
+    {"extension": "1130", "files": 0, "bytes": 0, "seconds": None, "days": []},
+]  # fmt: skip
+PLANNED = PERIOD | {"files": 81, "bytes": 57_300_000, "per_extension": PER_EXTENSION, "unparsed": 0}
+PLANNED |= {"source": "s3", "scanned": 2140, "folders_missing": 0, "missing": [], "missing_count": 0}
+COLLECTED = PLANNED | {
+    "link": LINK, "expires": 1795701912, "name": "audios_voip3_202511010000_202511052359_7e57c0de.zip",
+    "size": 57_312_345, "sha256": "7e57c0de" * 8,
+}  # fmt: skip
+LOST = [
+    {"name": f"out-5511912345678-1121-2025110{number % 5 + 1}-10{number:02}00-17620{number:05}.{number}.wav",
+     "why": why}
+    for number, why in enumerate(["archived", "missing", "unreadable", "changed", "empty"] * 5)
+]  # fmt: skip
+QUEUES = Notice(code="audio.queues")
+
+
+def ramais_job(*, language="pt_BR", check=False) -> Job:
+    known = job(language=language, check=check)
+    order = replace(
+        known.order,
+        keyword="RAMAIS",
+        subject=RAMAIS.subject(),
+        arguments=RAMAIS.model_dump(mode="json"),
+        servers=("voip3",),
+        locks=("audios:voip3",),
+    )
+    return replace(known, order=order)
+
+
+def ramais_result(outcome: str, code: str, data: dict, *notices: Notice, **options: object) -> Reply:
+    """What a collection from voip3 is answered."""
+    made = HostResult(host="voip3", outcome=outcome, code=f"audio.{code}", data=data, notices=notices)
+    status = "failed" if outcome == "failed" else "successful"
+    check = bool(options.get("check"))
+    report = Report(status=status, check=check, hosts=(made,), seconds=37.2)
+    return Composer(SETTINGS).result(ramais_job(**options), report)
+
+
+def _incomplete() -> Reply:
+    missing = Notice(code="audio.missing", data={"count": 31})
+    data = COLLECTED | {"missing": LOST, "missing_count": 31}
+    return ramais_result("changed", "collected", data, missing, Notice(code="audio.clock", data={"count": 2}))
+
+
+def _many_extensions() -> Reply:
+    days = [{"day": f"2025-11-{day:02}", "files": day} for day in range(1, 31)]
+    rows = [
+        {"extension": f"{1100 + n}", "files": 465, "bytes": 91_000_000, "seconds": 86_400, "days": days}
+        for n in range(100)
+    ]
+    return ramais_result("ok", "reused", COLLECTED | {"per_extension": rows, "files": 46_500})
+
+
+def _hostile_collection() -> Reply:
+    rows = [{"extension": HOSTILE, "files": 1, "bytes": 2, "seconds": 3.5, "days": []}]
+    lost = [{"name": HOSTILE, "why": HOSTILE}]
+    data = COLLECTED | {"per_extension": rows, "missing": lost, "name": HOSTILE, "sha256": HOSTILE}
+    return ramais_result("changed", "collected", data | {"link": f"javascript:alert('{HOSTILE}')"})
 
 
 def message(subject="[········] CHECKIP=3.3.3") -> Message:
@@ -209,6 +287,34 @@ SAMPLES: dict[str, Callable[[], Reply]] = {
         mac_host("failed", "mismatch", present=TRUE_MAC), privileged=True
     ),
     "mac-rejected": lambda: rejected("MACCHANGE=3010,3011 MACATUAL=O10203040506 MACFUTURO=0102 SERVER=gvp2"),
+    "ramais": lambda: ramais_result("changed", "collected", COLLECTED),
+    "ramais-en": lambda: ramais_result("changed", "collected", COLLECTED, QUEUES, language="en"),
+    "ramais-preview": lambda: ramais_result("changed", "would_collect", PLANNED, QUEUES, check=True),
+    "ramais-incomplete": _incomplete,
+    "ramais-many": _many_extensions,
+    "ramais-nothing": lambda: ramais_result(
+        "ok",
+        "nothing_found",
+        PERIOD
+        | {"scanned": 2140, "nearest": {"before": "2025-10-31 18:22", "after": None}, "folders_missing": 1},
+        QUEUES,
+    ),
+    "ramais-too-much": lambda: ramais_result(
+        "failed",
+        "too_much",
+        PERIOD
+        | {
+            "what": "bytes",
+            "count": 12_400_000_000,
+            "limit": 10_737_418_240,
+            "fits": "2025-11-01 00:00 – 2025-11-04 11:29",
+        },
+    ),
+    "ramais-hostile": _hostile_collection,
+    "ramais-rejected": lambda: rejected("RAMAIS=1121,1122,1121 INICIO=31/11/2025 FIM=05/12/2025 24:00"),
+    "collecting": lambda: Composer(SETTINGS).collecting(
+        ramais_job(), Progress(files=12, of=812, bytes=6_100_000, of_bytes=410_000_000)
+    ),
     "rejected": lambda: rejected("CHECKIP=003.3.3.3 SERVIDOR=gv1p"),
     "rejected-homograph": lambda: rejected("СHECKIP=3.3.3.3"),
     "invalid-token": lambda: Composer(SETTINGS).invalid_token("ana@example.com", "pt_BR", message()),

@@ -18,6 +18,7 @@ from dispatcher.runs.report import Diff, HostResult, Notice, Report
 from dispatcher.settings import Branding
 from tests.unit.inventories import FLEET
 from tests.unit.replies.samples import (
+    LINK,
     MACCHANGE,
     SAMPLES,
     SETTINGS,
@@ -100,14 +101,15 @@ def test_the_html_is_small_whole_and_accessible(name):
     html = read(SAMPLES[name]()).get_body(("html",)).get_content()
     page = Page(html)
     assert len(html.encode()) <= MAX_HTML
-    assert dict(page.tags)["html"]["lang"] == ("en" if name == "done-en" else "pt-BR")
+    assert dict(page.tags)["html"]["lang"] == ("en" if name.endswith("-en") else "pt-BR")
     tables = [attributes for tag, attributes in page.tags if tag == "table"]
     assert all(one.get("role") == "presentation" or one.get("class") == "grid" for one in tables)
     assert all(attributes.get("scope") == "row" for tag, attributes in page.tags if tag == "th")
     assert all("alt" in attributes for tag, attributes in page.tags if tag == "img")
     assert not any(tag in ("script", "link", "iframe", "form", "object") for tag, _attributes in page.tags)
     links = [a.get("href") or a.get("src") for tag, a in page.tags if a.get("href") or a.get("src")]
-    assert all(link.startswith(("mailto:athome@example.com?subject=", "cid:logo")) for link in links)
+    ours = ("mailto:athome@example.com?subject=", "cid:logo", *([LINK] if name.startswith("ramais") else ()))
+    assert all(link.startswith(ours) for link in links)
     assert "prefers-color-scheme: dark" in html
 
 
@@ -115,7 +117,8 @@ def test_the_html_is_small_whole_and_accessible(name):
     "name",
     [
         "done", "done-en", "same", "partial", "preview", "crashed", "mac-changed",
-        "mac-changed-for-administrator", "mac-preview", "mac-mismatch",
+        "mac-changed-for-administrator", "mac-preview", "mac-mismatch", "ramais", "ramais-en",
+        "ramais-preview", "ramais-incomplete", "ramais-many", "ramais-nothing", "ramais-too-much",
     ],
 )  # fmt: skip
 def test_text_and_html_say_the_same(name):
@@ -133,7 +136,7 @@ def test_text_and_html_say_the_same(name):
 def test_a_command_is_never_shown_as_done_by_a_placeholder(name):
     """No template sign, no Python value and no None is left in what people read."""
     reply = SAMPLES[name]()
-    if name != "hostile":
+    if "hostile" not in name:
         for shown in (text(reply), Page(page(reply)).text, read(reply)["Subject"]):
             assert not re.search(r"\{\{|\}\}|%\(|\bNone\b|Undefined|\[\]", shown)
 

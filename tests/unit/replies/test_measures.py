@@ -8,8 +8,9 @@ from dispatcher.replies.measures import duration, number, size
 @pytest.mark.parametrize(
     ("count", "shown"),
     [
-        (0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1500, "1,5 kB"), (9960, "10 kB"), (999_499, "999 kB"),
-        (999_600, "1 MB"), (410_000_000, "410 MB"), (1_294_000_000, "1,3 GB"), (10**16, "10.000 TB"),
+        (0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1500, "1,5 kB"), (9960, "10 kB"),
+        (57_340_000, "57,3 MB"), (999_499, "999 kB"), (999_600, "1 MB"), (410_000_000, "410 MB"),
+        (1_294_000_000, "1,3 GB"), (10**16, "10.000 TB"),
     ],
 )  # fmt: skip
 def test_a_size_has_the_unit_that_makes_it_short(count, shown):

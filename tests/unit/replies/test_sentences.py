@@ -38,13 +38,17 @@ def test_every_code_of_the_sources_has_a_sentence():
     assert set() == codes - set(ENTRIES) - {"ansible.cfg"}
 
 
-@pytest.mark.parametrize(("role", "area"), [("fail2ban_access", "fail2ban"), ("mac_binding", "mac_binding")])
+@pytest.mark.parametrize(
+    ("role", "area"),
+    [("fail2ban_access", "fail2ban"), ("mac_binding", "mac_binding"), ("audio_collection", "audio")],
+)
 def test_every_code_of_a_role_has_a_sentence(role, area):
     """What the role's documentation lists is what the table has, and the other way round."""
     readme = (PROJECT / "roles" / role / "README.md").read_text()
     codes = set(re.findall(rf"^\| `({area}\.[a-z_]+)` \|", readme, re.MULTILINE))
-    assert len(codes) > 20
-    assert {code for code in RESULTS | NOTICES if code.startswith(f"{area}.")} == codes
+    assert len(codes) >= 20
+    ours = {".".join(code.split(".")[:2]) for code in RESULTS | NOTICES if code.startswith(f"{area}.")}
+    assert ours == codes
 
 
 @pytest.mark.parametrize("language", ["pt_BR", "en"])
