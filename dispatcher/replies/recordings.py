@@ -14,7 +14,7 @@ from dispatcher.commands.ramais import Ramais
 from dispatcher.i18n import N_, translations
 from dispatcher.jobs.job import Order
 from dispatcher.replies.measures import duration, number, size
-from dispatcher.replies.sentences import enumeration, fill
+from dispatcher.replies.sentences import counted, enumeration, fill
 from dispatcher.replies.visible import visible
 from dispatcher.runs.report import HostResult
 
@@ -141,11 +141,9 @@ def _why(why: str, language: str) -> str:
 
 
 def _found(one: _Extension, language: str) -> Found:
-    translate = translations(language)
     if not one.files:
-        return Found(visible(one.extension, 20), translate.gettext("nenhuma gravação"), "", ())
-    counted = translate.ngettext("{0} gravação", "{0} gravações", one.files)
-    parts = [counted.format(number(one.files, language)), size(one.bytes, language)]
+        return Found(visible(one.extension, 20), translations(language).gettext("nenhuma gravação"), "", ())
+    parts = [counted(one.files, language), size(one.bytes, language)]
     if one.seconds is not None:
         parts.append(duration(one.seconds, language))
     counts = tuple((day.day, day.files) for day in one.days)

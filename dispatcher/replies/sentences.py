@@ -93,9 +93,18 @@ class _Value:
             return f"U+{ord(self.text[0]):04X}"
         if spec == "moment":
             return moment(self.text)
-        if spec in ("number", "size") and isinstance(self._value, (int, float)):
-            return (number if spec == "number" else size)(self._value, self._language)
+        if spec in _COUNTED and isinstance(self._value, (int, float)):
+            return _COUNTED[spec](self._value, self._language)
         return _MAC.sub(_grouped, self.text) if spec == "mac" else self.text
+
+
+def counted(count: float, language: str) -> str:
+    """Return ``81 gravações``."""
+    said = translations(language).ngettext("{0} gravação", "{0} gravações", int(count))
+    return said.format(number(count, language))
+
+
+_COUNTED = {"number": number, "size": size, "recordings": counted}
 
 
 def moment(text: str) -> str:

@@ -6,7 +6,7 @@ A code whose data says of what kind it is (``what``, ``reason``) has a sentence 
 from dispatcher.i18n import N_
 from dispatcher.replies.codes.entry import TELL_ADMIN, Entry
 
-_FOUND = N_("Gravações: {files:number} ({bytes:size}), de {start:moment} a {end:moment}.")
+_FOUND = N_("{files:recordings} ({bytes:size}), de {start:moment} a {end:moment}.")
 _PERIOD = N_("Corrija INICIO e FIM e envie o comando de novo.")
 _LESS = N_("Peça um período menor, ou menos ramais por vez.")
 _AGAIN = N_("Envie o mesmo comando de novo: o que for igual não é feito duas vezes.")
@@ -20,7 +20,7 @@ RESULTS: dict[str, Entry] = {
     "audio.reused": Entry(
         N_(
             "Este pedido já tinha sido atendido e nada mudou desde então: é o mesmo arquivo, com um link "
-            "novo. Gravações: {files:number} ({bytes:size}), de {start:moment} a {end:moment}."
+            "novo. {files:recordings} ({bytes:size}), de {start:moment} a {end:moment}."
         ),
         label=N_("pronto"),
         headline=N_("gravações prontas: {files:number}"),

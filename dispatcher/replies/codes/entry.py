@@ -3,7 +3,8 @@
 Portuguese is the source; ``locale/`` has the translations. Placeholders name fields of the code's data, which
 are put in as text and never looked at as templates. ``{character:code}`` shows a character's number, and
 ``{mac:mac}`` a MAC in groups, or that there is none. ``{count:number}``, ``{bytes:size}`` and
-``{start:moment}`` show a number, a size and a local time as people write them.
+``{start:moment}`` show a number, a size and a local time as people write them, ``{files:recordings}`` a
+number of recordings.
 """
 
 from __future__ import annotations

@@ -104,6 +104,14 @@ def test_what_is_missing_is_named_with_its_reason_and_makes_it_partial():
     assert "partial" == seen(host("collected", COLLECTED | {"missing_count": 1})).tone
 
 
+@pytest.mark.parametrize(
+    ("files", "said"), [(1, "1 gravação ("), (2, "2 gravações ("), (1200, "1.200 gravações (")]
+)
+def test_one_recording_is_said_as_one(files, said):
+    """As people count."""
+    assert seen(host("collected", COLLECTED | {"files": files})).servers[0].said.startswith(said)
+
+
 def test_the_same_archive_again_is_done_too():
     """Nothing had to change, but the sender has what was asked for."""
     known = seen(host("reused", COLLECTED, "ok"))
@@ -197,7 +205,7 @@ def test_too_much_says_of_what(what, said):
 def test_data_that_is_not_as_it_should_be_costs_the_details_not_the_answer(data):
     """The sentence is there all the same."""
     known = seen(host("collected", PLANNED | data))
-    assert known.servers[0].said.startswith("Gravações: 81")
+    assert known.servers[0].said.startswith("81 gravações (57,3")
     assert read(ramais_result("changed", "collected", PLANNED | data))["Subject"]
 
 
