@@ -10,7 +10,7 @@ TEST_LAB := test-$(shell pwd | cksum | cut -d" " -f1)
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 	--no-annotate --no-header --no-emit-find-links
 
-.PHONY: setup packages demo test test-long check lab-up lab-down lock clean
+.PHONY: setup packages demo test test-long check bench lab-up lab-down lock clean
 
 setup: packages $(VENV)/ready
 
@@ -42,6 +42,17 @@ test-long: asterisk
 .PHONY: asterisk
 asterisk: setup
 	$(BIN)/python tests/roles/mac_binding/asterisk.py
+
+# Speed and memory beside other programs, to be read by a person: no part of any test. See benchmarks/README.md.
+BENCH := build/bench
+bench: setup $(BENCH)/ready
+	@set -e; trap '$(LAB) down --name bench' EXIT; $(LAB) up --fresh --ttl 5400 --name bench; \
+	$(LAB) exec --name bench -- $(BIN)/python -m benchmarks.collect --tools $(BENCH)/bin
+	@$(BIN)/python -m benchmarks.million --folder $(BENCH)
+
+$(BENCH)/ready: benchmarks/tools.sh
+	sh benchmarks/tools.sh $(BENCH) $(BIN)/python
+	touch $@
 
 check: setup
 	$(BIN)/ruff format --check .
