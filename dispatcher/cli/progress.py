@@ -19,11 +19,12 @@ _GONE = (OSError, SystemExit)  # what Rich raises when the reader has gone away:
 
 
 class _Rate(ProgressColumn):
-    """Bytes a second, in the shell's language."""
+    """Bytes a second since the start, in the shell's language."""
 
     def render(self, task: Task) -> Text:
         """Return the rate, once there is one."""
-        return Text(f"{size(task.speed, language_name())}/s" if task.speed else "", style="dim")
+        rate = task.completed / task.elapsed if task.completed and task.elapsed else 0
+        return Text(f"{size(rate, language_name())}/s" if rate else "", style="dim")
 
 
 @contextmanager

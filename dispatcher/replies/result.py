@@ -202,7 +202,7 @@ def _row(host: HostResult, language: str, *, check: bool, privileged: bool) -> S
         label=label(host, language, check=check),
         said=sentence(host.code, host.data, language, check=check, privileged=privileged),
         detail=visible(str(host.data.get("msg", "")), 200) if host.outcome == "unreachable" else "",
-        notices=tuple(sentence(notice.code, notice.data, language) for notice in host.notices),
+        notices=tuple(sentence(notice.code, notice.data, language, check=check) for notice in host.notices),
     )
 
 

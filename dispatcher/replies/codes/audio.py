@@ -104,7 +104,8 @@ NOTICES: dict[str, Entry] = {
         N_(
             "Gravações que não puderam ser incluídas: {count:number}. O arquivo _manifesto.csv, no ZIP, diz "
             "quais."
-        )
+        ),
+        would=N_("Gravações que não poderiam ser incluídas: {count:number}."),
     ),
     "audio.unparsed": Entry(
         N_("Arquivos cujo nome foge do padrão, de que não se sabe o ramal: {count:number}.")

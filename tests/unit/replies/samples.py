@@ -289,7 +289,14 @@ SAMPLES: dict[str, Callable[[], Reply]] = {
     "mac-rejected": lambda: rejected("MACCHANGE=3010,3011 MACATUAL=O10203040506 MACFUTURO=0102 SERVER=gvp2"),
     "ramais": lambda: ramais_result("changed", "collected", COLLECTED),
     "ramais-en": lambda: ramais_result("changed", "collected", COLLECTED, QUEUES, language="en"),
-    "ramais-preview": lambda: ramais_result("changed", "would_collect", PLANNED, QUEUES, check=True),
+    "ramais-preview": lambda: ramais_result(
+        "changed",
+        "would_collect",
+        PLANNED | {"missing": LOST[:1], "missing_count": 1},
+        Notice(code="audio.missing", data={"count": 1}),
+        QUEUES,
+        check=True,
+    ),
     "ramais-incomplete": _incomplete,
     "ramais-many": _many_extensions,
     "ramais-nothing": lambda: ramais_result(

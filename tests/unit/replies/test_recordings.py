@@ -69,6 +69,7 @@ def test_each_extension_has_its_numbers_and_days_also_the_one_without_any():
     assert "Nada de 1130: confira se são ramais deste servidor." in shown
     assert "Gravações por ramal" in page(SAMPLES["ramais-preview"]())
     assert LINK not in text("ramais-preview")
+    assert "Gravações que não poderiam ser incluídas: 1." in text("ramais-preview")
 
 
 def test_many_extensions_go_to_a_table():
