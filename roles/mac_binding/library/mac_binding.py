@@ -448,7 +448,10 @@ def make_folder(path):
     except OSError:
         if not os.path.isdir(path):  # another run may have made it meanwhile
             raise
-    os.chmod(path, 0o700)
+    about = os.stat(path)
+    if about.st_uid != os.geteuid() or about.st_mode & 0o077:  # whose it is besides would be locked out, or get in
+        raise Stop("error", "%s: a folder that is not for root alone; name one of its own in mac_binding_state_dir"
+                   % to_text(path))
 
 
 def staged(path):
@@ -562,12 +565,21 @@ class Store(object):
         """Hold the lock until the process ends. Raises Stop when another one keeps it for longer."""
         make_folder(self.folder)
         make_folder(self.backups)
-        file = io.open(os.path.join(self.folder, b"lock"), "ab")
+        return self.hold("ab", fcntl.LOCK_EX, seconds)
+
+    def lock_to_look(self, seconds):
+        """The same, for whoever only looks: nothing is made, and others may look as well."""
+        if os.path.exists(os.path.join(self.folder, b"lock")):
+            return self.hold("rb", fcntl.LOCK_SH, seconds)
+        return None
+
+    def hold(self, mode, kind, seconds):
+        file = io.open(os.path.join(self.folder, b"lock"), mode)
         fcntl.fcntl(file, fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # Python 2 leaves it to every program that we start
         end = time.time() + seconds
         while True:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, kind | fcntl.LOCK_NB)
                 return file
             except (IOError, OSError):
                 if time.time() > end:
@@ -575,8 +587,8 @@ class Store(object):
                                "ended" % seconds)
                 time.sleep(0.05)
 
-    def path(self, transaction, name=b""):
-        return os.path.join(self.backups, to_bytes(transaction), name)
+    def path(self, transaction, *name):
+        return os.path.join(self.backups, to_bytes(transaction), *name)
 
     def manifest(self, transaction):
         """-> the manifest, None when there is none"""
@@ -607,6 +619,10 @@ class Store(object):
 
     def begin(self, about, changes):
         """Keep everything that is needed for the way back, then note that this is under way; -> manifest"""
+        for change in changes:
+            if to_bytes(to_text(change.path)) != change.path:  # the manifest, in JSON, could not name it
+                raise Stop("file_error", "%s: the path is not UTF-8" % to_text(change.path), file=change.path,
+                           error="path is not UTF-8")
         manifest = dict(about, files=[
             {"path": to_text(change.path), "before": digest(change.before), "after": digest(change.after),
              "minus": to_text(change.minus), "plus": to_text(change.plus)} for change in changes])
@@ -718,29 +734,34 @@ UNAVAILABLE = (69, 75)  # sysexits.h: EX_UNAVAILABLE, EX_TEMPFAIL
 
 def program(command, text, seconds):
     """Run a program with this on its standard input; -> its standard output. Raises NotTold."""
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        given.write(text)
-        given.seek(0)
-        try:
+    try:
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            given.write(text)
+            given.seek(0)
             process = subprocess.Popen([to_bytes(word) for word in command], stdin=given, stdout=out, stderr=err,
                                        close_fds=False, preexec_fn=alone)  # what Store.telling gives, it inherits
-        except OSError as error:
-            raise NotTold("unreached", "%s: %s" % (to_text(command[0]), error.strerror))
-        end = time.time() + seconds
-        while process.poll() is None and time.time() < end:
-            time.sleep(0.01)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)  # with whatever it started
-            process.wait()
-            raise NotTold("no_answer", "%s gave no answer in %d s" % (to_text(command[0]), seconds))
-        out.seek(0)
-        err.seek(0)
-        said = (err.read(2000) or out.read(2000)).strip()
-        if process.returncode:
-            how = "no_answer" if process.returncode < 0 or process.returncode in UNAVAILABLE else "refused"
-            raise NotTold(how, to_text(said)[-200:] or "exit code %d" % process.returncode, how == "refused")
-        out.seek(0)
-        return out.read(1000000)
+            return answer_of(process, command, out, err, seconds)
+    except EnvironmentError as error:
+        raise NotTold("unreached", "%s: %s" % (to_text(command[0]), error.strerror))
+
+
+def answer_of(process, command, out, err, seconds):
+    """Wait for a started program; -> its standard output. Raises NotTold."""
+    end = time.time() + seconds
+    while process.poll() is None and time.time() < end:
+        time.sleep(0.01)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)  # with whatever it started
+        process.wait()
+        raise NotTold("no_answer", "%s gave no answer in %d s" % (to_text(command[0]), seconds))
+    out.seek(0)
+    err.seek(0)
+    said = (err.read(2000) or out.read(2000)).strip()
+    if process.returncode:
+        how = "no_answer" if process.returncode < 0 or process.returncode in UNAVAILABLE else "refused"
+        raise NotTold(how, to_text(said)[-200:] or "exit code %d" % process.returncode, how == "refused")
+    out.seek(0)
+    return out.read(1000000)
 
 
 def alone():
@@ -756,21 +777,22 @@ def late(*_signal):
 
 def web(url, body, headers, seconds):
     """One HTTP request (GET where body is None), in `seconds` as a whole; -> its body. Raises NotTold."""
-    request = Request(to_native(url), body, dict((name, to_native(headers[name])) for name in headers))
     signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        return build_opener(ProxyHandler({}), NoRedirect()).open(request, timeout=seconds).read(1000000)
-    except HTTPError as error:
-        said = "HTTP %d %s" % (error.code, to_text(error.read(200)).strip())
-        raise NotTold("refused", said, absent=error.code in (404, 410))
+        request = Request(to_native(url), body, dict((name, to_native(headers[name])) for name in headers))
+        try:
+            return build_opener(ProxyHandler({}), NoRedirect()).open(request, timeout=seconds).read(1000000)
+        except HTTPError as error:  # to read what it says may fail as well
+            said = "HTTP %d %s" % (error.code, to_text(error.read(200)).strip())
+            raise NotTold("refused", said, absent=error.code in (404, 410))
     except URLError as error:
         reason = error.reason
         refused = isinstance(reason, EnvironmentError) and reason.errno in (errno.ECONNREFUSED, errno.ENOENT)
         unknown = isinstance(reason, socket.gaierror)
-        raise NotTold("unreached" if refused or unknown else "no_answer", "%s: %s" % (to_text(url), reason))
+        raise NotTold("unreached" if refused or unknown else "no_answer", "%s: %s" % (to_text(url), to_text(reason)))
     except (EnvironmentError, HTTPException, ValueError) as error:
-        raise NotTold("no_answer", "%s: %s" % (to_text(url), error))
+        raise NotTold("no_answer", "%s: %s" % (to_text(url), to_text(error)))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -815,11 +837,15 @@ def tell_once(spec, event):
 
 def tell(spec, event):
     """Tell the daemon, again where it did not answer: the transaction's id tells it that it is the same."""
+    silent = False
     for left in range(spec["retries"], -1, -1):
         try:
             return tell_once(spec, event)
         except NotTold as error:
+            silent = silent or error.how == "no_answer"
             if error.how == "refused" or not left:
+                if silent:  # whatever this try says, an earlier one may have done it
+                    error.how = "no_answer"
                 raise
         time.sleep(spec["delay"])
 
@@ -884,7 +910,10 @@ class Transaction(object):
         except Exception as error:
             self.take_back(manifest, error)
             raise
-        self.store.end(manifest)
+        try:
+            self.store.end(manifest)
+        except (IOError, OSError):  # it counts already; the next run reads `committed` and ends it
+            pass
 
     def swap(self):
         """All new files lie beside the old ones before the first takes its place."""
@@ -912,11 +941,11 @@ class Transaction(object):
                 self.work.tell_reverse(manifest, error)
             self.store.taken_back(manifest)
         except Exception as second:
-            raise Stop("not_restored", "%s; and the way back failed: %s; the next run tries again" % (error, second),
-                       files=[change.path for change in self.changes], error=to_text(second))
+            raise Stop("not_restored", "%s; and the way back failed: %s; the next run tries again" % (
+                to_text(error), to_text(second)), files=[change.path for change in self.changes], error=to_text(second))
         if foreign and getattr(error, "code", None) != "mac_binding.changed_since":  # which says it already
-            raise Stop("not_restored", "%s; and %s was edited meanwhile, so it stays" % (error, to_text(foreign[0])),
-                       files=foreign, error="edited meanwhile")
+            raise Stop("not_restored", "%s; and %s was edited meanwhile, so it stays" % (
+                to_text(error), to_text(foreign[0])), files=foreign, error="edited meanwhile")
 
 
 # ------------------------------------------------------------------------------------------------- states
@@ -963,6 +992,7 @@ class Work(object):
             self.lock = self.store.lock(args["lock_timeout"])
             self.recover()
         else:
+            self.lock = self.store.lock_to_look(args["lock_timeout"])
             self.look_past()
 
     def recover(self):
@@ -974,7 +1004,7 @@ class Work(object):
             try:
                 restored, foreign = self.store.restore(manifest)
             except (IOError, OSError, Stop) as error:
-                raise Stop("not_restored", "a change that was cut off cannot be taken back: %s" % error,
+                raise Stop("not_restored", "a change that was cut off cannot be taken back: %s" % to_text(error),
                            files=[entry["path"] for entry in manifest["files"]], error=to_text(error))
             if manifest["state"] == "notifying":
                 self.store.wait_for_telling(manifest, self.notify["timeout"])  # the reverse has to come last
@@ -1123,13 +1153,20 @@ class Work(object):
             self.look_it_up(manifest)
         except Stop:
             if not self.check:
-                self.tell(manifest)
-                self.look_it_up(manifest)
+                self.tell_again(manifest)
             self.changed = True
             return "changed", "told_again", "extension %s: the files were right already, arimonitor was not" % (
                 to_text(self.extension))
         return "ok", "already_changed" if after else "already_removed", "extension %s: nothing to do" % to_text(
             self.extension)
+
+    def tell_again(self, manifest):
+        try:
+            self.tell(manifest)
+            self.look_it_up(manifest)
+        except Stop as stop:
+            raise Stop("not_told_again", "the files were right already and stay so; arimonitor is not: %s"
+                       % stop.data["error"], **stop.data)
 
     def refuse(self, values):
         """The files say something else than mac_before. The true MAC goes into data, not into the sentence."""
@@ -1289,7 +1326,7 @@ def work(given):
         job.data.update(stop.data)
     except (IOError, OSError) as error:
         file, why = error.filename or "", error.strerror or error
-        outcome, code, msg = "failed", "mac_binding.file_error", "%s: %s" % (to_text(file), why)
+        outcome, code, msg = "failed", "mac_binding.file_error", "%s: %s" % (to_text(file), to_text(why))
         job.data.update(file=file, error=to_text(why))
     except Exception as error:  # an operator gets one line that says where, never a traceback
         line = sys.exc_info()[2]
@@ -1297,7 +1334,7 @@ def work(given):
             line = line.tb_next
         where = "%s:%d" % (line.tb_frame.f_code.co_name, line.tb_lineno)
         outcome, code = "failed", "mac_binding.error"
-        msg = "%s: %s (in %s)" % (type(error).__name__, error, where)
+        msg = "%s: %s (in %s)" % (type(error).__name__, to_text(error), where)
         job.data["error"] = msg
     result = {
         "changed": job.changed, "failed": outcome == "failed", "outcome": outcome, "code": code,
