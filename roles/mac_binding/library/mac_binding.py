@@ -521,6 +521,9 @@ def look_at(path, spec_path, names=1):
 def load(spec, overlay):
     """-> the File of this spec. `overlay`: {path: content} that counts instead of what is on the disk."""
     real = os.path.realpath(spec["path"])
+    if to_bytes(to_text(real)) != real:  # the manifest is JSON: the way back would not find it
+        raise Stop("file_error", "%s: its name is not UTF-8" % to_text(real), file=spec["path"],
+                   error="its name is not UTF-8")
     spec = dict(spec, path=real)
     if spec["format"] != "names":
         content = overlay.get(real) if real in overlay else look_at(real, spec["path"])
