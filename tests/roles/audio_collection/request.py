@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import csv
 import io
 import json
 import os
@@ -160,7 +161,7 @@ class Request:
         """Ask until the builder has come to its end -> the result of `built`; progress figures are kept."""
         self.progress, end = [], time.monotonic() + seconds
         while True:
-            built = self.step("built", **self.shared, reused=started["reused"], wait=0)
+            built = self.step("built", **self.shared, reused=started["reused"], wait=1)
             if built.get("finished", True):
                 return built
             self.progress.append(built["progress"])
@@ -238,8 +239,6 @@ def unpacked(archive: bytes) -> dict[str, bytes]:
 
 def manifest(archive: bytes) -> list[dict[str, str]]:
     """The rows of an archive's manifest."""
-    import csv
-
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         text = opened.read(MANIFEST).decode("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=";"))
