@@ -302,6 +302,9 @@ class Ini(File):
                     self.sections[-1].places.append(place)
             if not depth:
                 self.sections[-1].end = end
+        self.named = {}
+        for section in self.sections:
+            self.named.setdefault(section.name, []).append(section)
         self.sections = [section for section in self.sections if self.matches(section) and not section.template]
         return [place for section in self.sections for place in section.places]
 
@@ -309,7 +312,7 @@ class Ini(File):
         """Whether the section, or a template behind it, has what `where` demands."""
         family = [section]
         for one in family:  # grows meanwhile: a template may have templates
-            family.extend(other for other in self.sections if other.name in one.parents and other not in family)
+            family.extend(other for name in one.parents for other in self.named.get(name, ()) if other not in family)
         return all(any(value in other.values.get(key.lower(), []) for other in family)
                    for key, value in self.spec["where"].items())
 
