@@ -525,8 +525,8 @@ def load(spec, overlay):
     """-> the File of this spec. `overlay`: {path: content} that counts instead of what is on the disk."""
     real = os.path.realpath(spec["path"])
     if to_bytes(to_text(real)) != real:  # the manifest is JSON: the way back would not find it
-        raise Stop("file_error", "%s: its name is not UTF-8" % to_text(real), file=spec["path"],
-                   error="its name is not UTF-8")
+        raise Stop("file_error", "%s: the path is not UTF-8" % to_text(real), file=spec["path"],
+                   error="path is not UTF-8")
     spec = dict(spec, path=real)
     if spec["format"] != "names":
         content = overlay.get(real) if real in overlay else look_at(real, spec["path"])
@@ -625,10 +625,6 @@ class Store(object):
 
     def begin(self, about, changes):
         """Keep everything that is needed for the way back, then note that this is under way; -> manifest"""
-        for change in changes:
-            if to_bytes(to_text(change.path)) != change.path:  # the manifest, in JSON, could not name it
-                raise Stop("file_error", "%s: the path is not UTF-8" % to_text(change.path), file=change.path,
-                           error="path is not UTF-8")
         manifest = dict(about, files=[
             {"path": to_text(change.path), "before": digest(change.before), "after": digest(change.after),
              "minus": to_text(change.minus), "plus": to_text(change.plus)} for change in changes])
