@@ -1273,9 +1273,15 @@ NOTIFY = {"command": ("command",), "http": ("url",), "systemd": ("unit",), "none
           "ari": ("url", "application", "credentials_file")}
 
 
+def words(given):
+    """A program and its arguments; Ansible takes one text for a list of one as well."""
+    command = given.get("command") or []
+    return [command] if isinstance(command, (bytes, TEXT)) else command
+
+
 def notify_spec(given, missing):
     spec = dict({"type": "", "action": "reload", "event": "MacChanged"}, **given)
-    spec.update(timeout=int(given.get("timeout") or 10), retries=int(given.get("retries") or 0),
+    spec.update(command=words(given), timeout=int(given.get("timeout") or 10), retries=int(given.get("retries") or 0),
                 delay=int(given.get("delay") or 1))
     if spec["type"] not in NOTIFY:
         missing.append("mac_binding_notify")
@@ -1286,8 +1292,8 @@ def notify_spec(given, missing):
 def verify_spec(given, missing):
     if not given:
         return None
-    spec = dict(given, timeout=int(given.get("timeout") or 5), retries=int(given.get("retries") or 0),
-                delay=int(given.get("delay") or 1))
+    spec = dict(given, command=words(given), timeout=int(given.get("timeout") or 5),
+                retries=int(given.get("retries") or 0), delay=int(given.get("delay") or 1))
     needed = {"http": "url", "command": "command"}.get(given.get("type"), "type")
     if needed == "type" or not given.get(needed):
         missing.append("mac_binding_verify." + needed)
