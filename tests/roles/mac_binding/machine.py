@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -96,7 +97,9 @@ class Answer:
     status: int = 200
     body: bytes = b'{"applied": true}'
     headers: tuple[tuple[str, str], ...] = ()
-    way: str = "whole"  # or: hang, reset, drip (a byte now and then, for ever)
+    way: str = (
+        "whole"  # or: hang, reset, drip (a byte now and then, for ever), cut (a reset behind the headers)
+    )
 
 
 class Daemon(ThreadingHTTPServer):
@@ -145,6 +148,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         for name, value in answer.headers:
             self.send_header(name, value)
+        if answer.way == "cut":
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            time.sleep(0.2)  # the other side reads the headers first
+            self.close_connection = True
+            self.connection.setsockopt(*LINGER)
+            self.connection.close()
+            return
         if answer.way == "drip":
             self.end_headers()
             while not self.server.ended.wait(0.05):
@@ -324,6 +335,20 @@ class Machine:
             content = path.read_bytes() if path.is_file() else None
             found[str(path)] = (about.st_ino, about.st_mode, about.st_mtime_ns, content)
         return found
+
+
+@contextmanager
+def disk(folder, options):
+    """A small disk of its own at a folder; the files that are there move onto it."""
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=700,{options}", "athome-test", folder], check=True)
+    try:
+        for name, content in kept.items():
+            (folder / name).write_bytes(content)
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 def wait_for(condition, seconds: float = 20.0) -> None:

@@ -67,6 +67,12 @@ def told_again(it):
     return it.run(verify=shown)
 
 
+def not_told_again(it):
+    it.run()
+    it.machine.misbehave("exit 1")
+    return it.run(verify={"type": "command", "command": ["/bin/echo", OLD]})
+
+
 def rolled_back(it):
     it.machine.misbehave("exit 1")
     it.run()
@@ -129,6 +135,7 @@ FAILED = {
     "locked": (locked, {}),
     "notify_failed": (refused, {"how": "refused", "error": "extension 3010 is in a call"}),
     "verify_failed": (lambda it: it.run(verify={"type": "command", "command": ["/bin/echo", OLD]}), {}),
+    "not_told_again": (not_told_again, {"mac_after": NEW}),
     "not_restored": (edited_by_the_daemon, {"error": "edited meanwhile"}),
     "unknown_transaction": (lambda it: it.undo({"undo": {"transaction": "20260131T12-0a"}}),
                             {"transaction": "20260131T12-0a"}),

@@ -129,6 +129,28 @@ def test_retries(machine, python):
     assert [result["data"]["transaction"]] * 2 == [event["transaction"] for event in machine.events()]
 
 
+@on_pythons("2.7", "3.11")
+@pytest.mark.parametrize("then", ["rm -f ../notify", "echo exit 1 > misbehave"])
+def test_an_earlier_silence_counts_whatever_the_last_try_says(machine, python, then):
+    """Who took the event and said nothing may have done it, though the next try finds a refusal or nobody."""
+    machine.misbehave(f"{then}; exit 75")
+    notify = {"type": "command", "command": [str(machine.notify)], "retries": 1}
+    result = machine.module(python=python, notify=notify)
+    assert ("notify_failed", "no_answer") == ending(result)
+    assert "reverse_failed" in notices(result)
+    assert BOTH == machine.files()
+
+
+@on_pythons("2.7")
+def test_words_with_accents_on_the_way_back(machine, python):
+    """What the daemon says is Portuguese, and the way back finds an edit: both are told, on every Python."""
+    machine.misbehave(f"echo ';' >> '{machine.macs}'; echo 'não é possível' >&2; exit 1")
+    result = machine.module(python=python)
+    assert ("mac_binding.not_restored", [str(machine.macs)]) == (result["code"], result["data"]["files"])
+    assert "não é possível" in result["msg"]
+    assert BOTH["users.conf"] == machine.users.read_bytes()
+
+
 def test_a_refusal_is_final(machine):
     """A daemon that says no is not asked again."""
     machine.misbehave("exit 1")
@@ -146,6 +168,16 @@ def test_a_program_that_cannot_be_started(machine, program):
     assert program in result["data"]["error"]
     assert "reverse_failed" not in notices(result)
     assert BOTH == machine.files()
+
+
+def test_a_program_without_arguments(machine):
+    """A program may be given as one text."""
+    shown = machine.folder / "shown"
+    shown.write_text(f"#!/bin/sh\ncat {machine.daemon}/events\n")
+    shown.chmod(0o755)
+    notify = {"type": "command", "command": str(machine.notify)}
+    verify = {"type": "command", "command": str(shown)}
+    assert "mac_binding.changed" == machine.module(notify=notify, verify=verify)["code"]
 
 
 def test_arguments_are_data(machine):
@@ -251,6 +283,28 @@ def test_http_that_never_ends(machine, daemon, python, answer):
     assert BOTH == machine.files()
     assert reversed_(served.events())
     assert "reverse_failed" not in notices(result)
+
+
+@on_pythons("2.7", "3.11")
+def test_http_that_breaks_off_its_refusal(machine, daemon, python):
+    """A status without the body that it announces is no answer: the files go back, nothing is left open."""
+    served = daemon(Answer(503, way="cut"))
+    for _ in range(2):
+        result = machine.module(python=python, notify=by_http(served))
+        assert ("notify_failed", "no_answer") == ending(result), result
+        assert BOTH == machine.files()
+        assert not (machine.state / "journal").exists()
+
+
+@on_pythons("2.7", "3.11")
+@pytest.mark.parametrize("url", ["macs", "http://[::1", "http://127.0.0.1:port/", "127.0.0.1:8077/macs"])
+def test_an_address_that_is_none(machine, python, url):
+    """A slip of the pen in the address sends the files back and is named; the next run works."""
+    result = machine.module(python=python, notify={"type": "http", "url": url})
+    assert "mac_binding.notify_failed" == result["code"], result
+    assert url in result["data"]["error"]
+    assert BOTH == machine.files()
+    assert "mac_binding.changed" == machine.module(python=python)["code"]
 
 
 def test_nobody_listens(machine, daemon):
@@ -465,6 +519,7 @@ def test_a_daemon_that_cannot_be_told_again(machine, daemon):
     machine.misbehave("exit 1")
     verify = {"type": "http", "url": f"{daemon(shown(OLD)).url}/macs/{{extension}}"}
     result = machine.module(verify=verify)
-    assert ("notify_failed", "refused") == ending(result)
+    assert ("not_told_again", "refused") == ending(result)
     assert not result["changed"]
     assert NEW_BOTH == machine.files()
+    assert "files are as before" not in result["msg"]

@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,25 +21,13 @@ from tests.roles.mac_binding.machine import (
     VERSIONS,
     Machine,
     as_root,
+    disk,
     every_python,
     notices,
+    wait_for,
 )  # fmt: skip
 
 NOBODY = 65534
-
-
-@contextmanager
-def disk(folder, options):
-    """A small disk of its own at a folder; the files that are there move onto it."""
-    kept = {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
-    folder.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "athome-test", folder], check=True)
-    try:
-        for name, content in kept.items():
-            (folder / name).write_bytes(content)
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 # ------------------------------------------------------------------------------------------ as Ansible does
@@ -288,6 +276,28 @@ def test_backups_are_for_root_alone(machine):
     assert USERS == (folders[-1] / "0.before").read_bytes()
 
 
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o1777])
+def test_a_state_folder_of_others_is_refused(machine, mode):
+    """A folder where others write, such as Asterisk's own, is neither used nor shut to them."""
+    machine.etc.chmod(mode)
+    result = machine.module(state_dir=str(machine.etc))
+    assert ("mac_binding.error", BOTH) == (result["code"], machine.files())
+    assert "mac_binding_state_dir" in result["msg"]
+    assert mode == machine.etc.stat().st_mode & 0o7777
+
+
+def test_a_path_that_no_manifest_can_name_is_refused(machine):
+    """Behind a link to a Latin-1 name the way back would not find the file: nothing is changed."""
+    folder = os.fsencode(machine.folder) + b"/us\xe1rios"
+    Path(os.fsdecode(folder)).mkdir()
+    machine.users.rename(os.fsdecode(folder + b"/users.conf"))
+    machine.users.symlink_to(os.fsdecode(folder + b"/users.conf"))
+    result = machine.module()
+    assert ("mac_binding.file_error", "path is not UTF-8") == (result["code"], result["data"]["error"])
+    assert BOTH == {"users.conf": machine.users.read_bytes(), "macs.csv": machine.macs.read_bytes()}
+    assert ([], []) == (machine.events(), machine.kept())
+
+
 def test_a_symbolic_link_stays_one(machine):
     """Behind a link the file itself is changed; the link stays, also through an undo."""
     real = machine.folder / "real.conf"
@@ -510,7 +520,7 @@ def test_the_other_file_is_finished(machine):
 @every_python
 def test_disk_full_at_the_backup(machine, python):
     """Without room for the backup nothing is changed and nobody told; with room it works."""
-    with disk(machine.state, "size=16k"):
+    with disk(machine.state, "size=16k,mode=700"):
         (machine.state / "filler").write_bytes(b"x" * 8192)
         result = machine.module(python=python)
         assert ("mac_binding.file_error", "No space left on device") == (
@@ -580,7 +590,7 @@ def test_a_folder_that_cannot_be_written(machine):
 @as_root
 def test_a_state_folder_that_cannot_be_written(machine):
     """Where the state cannot be kept nothing is changed."""
-    with disk(machine.state, "size=1m,ro"):
+    with disk(machine.state, "size=1m,mode=700,ro"):
         result = machine.module()
     assert "mac_binding.file_error" == result["code"]
     assert BOTH == machine.files()
@@ -628,12 +638,25 @@ def test_eight_at_once(machine, python):
 
 def test_a_lock_is_waited_for(machine):
     """A change that comes while another one holds the lock waits for it, and is done then."""
+    machine.misbehave("sleep 0.5")
+    first = machine.popen()
+    wait_for(machine.events)
+    second = machine.module(OTHER, "00005e005377", extension="3011")
+    assert ["mac_binding.changed"] * 2 == [machine.result(first)["code"], second["code"]]
+
+
+@pytest.mark.parametrize("looks", [{"state": "query"}, {"_ansible_check_mode": True}])
+def test_a_change_under_way_is_not_taken_for_one_that_was_cut_off(machine, looks):
+    """Whoever only looks waits for the change as well, and then sees the files as it left them."""
     machine.misbehave("sleep 1")
     first = machine.popen()
     while not machine.events():
         assert first.poll() is None
-    second = machine.module(OTHER, "00005e005377", extension="3011")
-    assert ["mac_binding.changed"] * 2 == [machine.result(first)["code"], second["code"]]
+    assert "mac_binding.locked" == machine.module(OTHER, NEW, lock_timeout=0, **looks)["code"]
+    second = machine.module(OLD, NEW, **looks)
+    assert "unfinished" not in notices(second)
+    assert NEW in (second["data"].get("present"), second["code"] == "mac_binding.already_changed" and NEW)
+    assert "mac_binding.changed" == machine.result(first)["code"]
 
 
 @every_python
@@ -662,6 +685,7 @@ def test_backups_are_kept_up_to_a_number(machine):
 @pytest.mark.parametrize("kept", [0, -1, 1])
 def test_the_newest_backup_is_always_kept(machine, kept):
     """Whatever the number, and whatever the clock said before, the last change can be undone."""
-    (machine.state / "backups/99990101T000000000000-0000").mkdir(parents=True)
-    change = machine.module(backups_kept=kept)["undo"]["transaction"]
+    machine.module()
+    (machine.state / "backups/99990101T000000000000-0000").mkdir()
+    change = machine.module(NEW, OLD, backups_kept=kept)["undo"]["transaction"]
     assert "mac_binding.undone" == machine.undo(change)["code"]

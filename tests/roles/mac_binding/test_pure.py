@@ -3,12 +3,13 @@
 import json
 import re
 import subprocess
+import sys
 
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from tests.roles.mac_binding.machine import MACS, NEW, OLD, PATTERN, PYTHONS, USERS
+from tests.roles.mac_binding.machine import MACS, NEW, OLD, PATTERN, USERS
 
 DIGITS = st.text("0123456789abcdef", min_size=12, max_size=12)
 SEPARATORS = [("", 12), *((mark, size) for mark in ":-. " for size in (2, 4))]
@@ -167,20 +168,27 @@ def test_comments_are_blanked_out_in_place(module, line, depth):
         assert all(new in (old, 0x20) for old, new in zip(line + end, text, strict=True))
 
 
-@pytest.mark.parametrize("line", [b";" + b"-" * 8000, b" " * 8000, b"\t " * 4000 + b"x", b"[" * 8000])
-def test_a_long_line_is_read_in_no_time(module, line):
-    """A banner of thousands of signs takes a moment and not minutes."""
+LONG = [
+    b"[1]\n" + line + b"\nmac = 1\n"
+    for line in (b";" + b"-" * 8000, b" " * 8000, b"\t " * 4000 + b"x", b"[" * 8000, b"x" * 8000)
+]
+BIG = b"[t](!)\n" + b"".join(b"[%d](t)\nmac = 1\n" % number for number in range(20000))
+
+
+@pytest.mark.parametrize(("content", "places"), [*((content, 1) for content in LONG), (BIG, 20000)])
+def test_a_long_file_is_read_in_no_time(module, content, places):
+    """A banner of thousands of signs, or thousands of extensions, take a moment and not minutes."""
     program = (
-        "import json, sys, importlib.util as u; s = u.spec_from_file_location('m', sys.argv[1]); "
+        "import sys, importlib.util as u; s = u.spec_from_file_location('m', sys.argv[1]); "
         "m = u.module_from_spec(s); s.loader.exec_module(m); "
         "spec = {'path': b'/x', 'key': b'mac', 'where': {}}; "
-        "print(len(m.Ini(spec, b'[1]\\n' + sys.stdin.buffer.read() + b'\\nmac = 1\\n').places))"
+        "print(len(m.Ini(spec, sys.stdin.buffer.read()).places))"
     )
     done = subprocess.run(
-        [PYTHONS["3.11"] or "python3", "-c", program, module.__file__],
-        input=line, capture_output=True, check=True, timeout=20,
+        [sys.executable, "-c", program, module.__file__], input=content, capture_output=True, check=True,
+        timeout=20,
     )  # fmt: skip
-    assert done.stdout == b"1\n"
+    assert done.stdout == b"%d\n" % places
 
 
 # Lines with neither a section of ours nor a MAC's key: what people have in their files besides.
