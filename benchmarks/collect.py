@@ -29,7 +29,7 @@ from lab.state import INSIDE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BUCKET, EXTENSION = "bench", "1121"
+BUCKET, ARCHIVES, EXTENSION = "bench", "bench-audios", "1121"
 COUNTS = (81, 2000)
 SIZES = (300_000, 1_000_000)  # bytes
 START = datetime(2025, 11, 1)  # noqa: DTZ001  local time of the server, as the role is told it
@@ -40,10 +40,11 @@ CREDENTIALS = INSIDE / "secrets/aws-credentials"
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to the ZIP: the commands that one types, run in a folder of its own."""
+    """A way to the archive: the commands that one types, run in a folder of its own."""
 
     name: str
     commands: tuple[tuple[str, ...], ...]
+    publish: str = "file"  # where the archive goes: file, into the folder; s3, into a bucket
 
 
 def main() -> None:
@@ -65,7 +66,12 @@ def main() -> None:
         lay(recordings)
         with tempfile.TemporaryDirectory(prefix="athome-bench-") as folder:
             costs = compare(recordings, Path(folder), options.rounds)
-        show({name: middle(found) for name, found in costs.items()})
+        for publish, where in (("file", "on the disk"), ("s3", "in a bucket")):
+            show(
+                where, {each.name: middle(found) for each, found in costs.items() if each.publish == publish}
+            )
+        with s3.Client() as client:
+            client.remove_bucket(BUCKET)
 
 
 def planned(count: int) -> list[Recording]:
@@ -95,26 +101,29 @@ def _put(share: Sequence[Recording]) -> None:
 
 def contenders(count: int, folder: Path) -> list[Contender]:
     """Return every way, the role's first. Each has the recordings under a prefix that holds nothing else."""
-    prefix, target = f"s3://{BUCKET}/{count}/", f"{folder}/files"
-    zipped = ("zip", "-0", "-q", "-r", f"{folder}/all.zip", target)
+    prefix, target, archive = f"s3://{BUCKET}/{count}/", f"{folder}/files", f"{folder}/all.zip"
+    zipped = ("zip", "-0", "-q", "-r", archive, target)
     module = (sys.executable, "-m", "benchmarks.role", f"{folder}/arguments.json")
     endpoint = f"--endpoint-url={s3.ENDPOINT}"
-    s5cmd = ("s5cmd", endpoint, "--log=error", "cp", f"{prefix}*", f"{target}/")
+    s5cmd = ("s5cmd", endpoint, "--log=error", "cp")
     rclone = ("rclone", "copy", "--transfers=16", f"lab:{BUCKET}/{count}", target)
     aws = ("aws", endpoint, "s3", "cp", "--recursive", "--only-show-errors", prefix, target)
+    fetched = (*s5cmd, f"{prefix}*", f"{target}/")
     return [
         Contender("role, in one process", (module,)),
         Contender(
             "role, a process a step, as Ansible does", tuple((*module, "--step", name) for name in STEPS)
         ),
-        Contender("s5cmd, zip -0", (s5cmd, zipped)),
+        Contender("s5cmd, zip -0", (fetched, zipped)),
         Contender("rclone, zip -0", (rclone, zipped)),
         Contender("AWS CLI, zip -0", (aws, zipped)),
+        Contender("role, in one process", (module,), "s3"),
+        Contender("s5cmd, zip -0, s5cmd", (fetched, zipped, (*s5cmd, archive, f"s3://{ARCHIVES}/")), "s3"),
     ]
 
 
-def compare(recordings: Sequence[Recording], folder: Path, rounds: int) -> dict[str, list[Cost]]:
-    """Let everyone do the work in turn, round by round; return the costs by name."""
+def compare(recordings: Sequence[Recording], folder: Path, rounds: int) -> dict[Contender, list[Cost]]:
+    """Let everyone do the work in turn, round by round; return the costs of each."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         "RCLONE_CONFIG": "/dev/null",
@@ -124,21 +133,25 @@ def compare(recordings: Sequence[Recording], folder: Path, rounds: int) -> dict[
             ("TYPE", "s3"), ("PROVIDER", "Other"), ("ENV_AUTH", "true"), ("ENDPOINT", s3.ENDPOINT),
         )},
     }  # fmt: skip
-    costs: dict[str, list[Cost]] = {}
+    ways = contenders(len(recordings), folder)
+    costs: dict[Contender, list[Cost]] = {way: [] for way in ways}
     for number in range(1, rounds + 1):
-        for contender in contenders(len(recordings), folder):
+        for way in ways:
             shutil.rmtree(folder)
             folder.mkdir()
-            (folder / "arguments.json").write_text(json.dumps(arguments(recordings, folder)))
+            (folder / "arguments.json").write_text(json.dumps(arguments(recordings, folder, way.publish)))
+            with s3.Client() as client:
+                client.make_bucket(ARCHIVES)
             os.sync()  # nobody waits for what the one before has written
-            cost = measure(contender.commands, environment)
-            check(recordings, folder)
-            costs.setdefault(contender.name, []).append(cost)
-            print(f"  round {number}: {contender.name}: {cost.wall:.2f} s", flush=True)
+            costs[way].append(measure(way.commands, environment))
+            check(recordings, folder, way.publish)
+            with s3.Client() as client:
+                client.remove_bucket(ARCHIVES)
+            print(f"  round {number}: {way.name}, {way.publish}: {costs[way][-1].wall:.2f} s", flush=True)
     return costs
 
 
-def arguments(recordings: Sequence[Recording], folder: Path) -> dict[str, object]:
+def arguments(recordings: Sequence[Recording], folder: Path, publish: str) -> dict[str, object]:
     """Return what the role's tasks would tell the module."""
     access = {"endpoint": s3.ENDPOINT, "credentials_file": str(CREDENTIALS)}
     last = START + timedelta(days=DAYS, minutes=-1)
@@ -150,26 +163,34 @@ def arguments(recordings: Sequence[Recording], folder: Path) -> dict[str, object
         "end": f"{last:%Y-%m-%d %H:%M}",
         "layout": {"root": f"s3://{BUCKET}/{len(recordings)}/"},
         "source": access,
-        "publish": {"type": "file", "folder": str(folder), "url": "https://audios.example.com/"},
+        "publish": {"type": "s3", "bucket": ARCHIVES, **access}
+        if publish == "s3"
+        else {"type": "file", "folder": str(folder), "url": "https://audios.example.com/"},
         "state_dir": f"{folder}/state",
         # Objects are new here, and a recording of this very minute would be left out as unfinished.
         "now": int(datetime.now().timestamp()) + 120,  # noqa: DTZ005  the epoch
     }
 
 
-def check(recordings: Sequence[Recording], folder: Path) -> None:
-    """Raise RuntimeError unless the ZIP has every recording in its full size."""
-    (archive,) = folder.glob("*.zip")
+def check(recordings: Sequence[Recording], folder: Path, publish: str) -> None:
+    """Raise RuntimeError unless the archive is where it should be, with every recording in its full size."""
+    if publish == "s3":
+        (folder / "got").mkdir()
+        command = ["aws", f"--endpoint-url={s3.ENDPOINT}", "s3", "cp", "--recursive", "--only-show-errors"]
+        environment = {**os.environ, "AWS_SHARED_CREDENTIALS_FILE": str(CREDENTIALS)}
+        subprocess.run([*command, f"s3://{ARCHIVES}/", folder / "got"], check=True, env=environment)
+    (archive,) = (folder / "got" if publish == "s3" else folder).glob("*.zip")
     with zipfile.ZipFile(archive) as opened:
         found = sorted(entry.file_size for entry in opened.infolist() if entry.filename.endswith(".wav"))
     if found != sorted(recording.size for recording in recordings):
         raise RuntimeError(f"{archive} does not have the recordings")
 
 
-def show(costs: dict[str, Cost]) -> None:
+def show(where: str, costs: dict[str, Cost]) -> None:
     """Print a table; the ratios are to the first line."""
     first = next(iter(costs.values()))
-    print(f"\n{'median':40} {'wall s':>8} {'CPU s':>8} {'peak MB':>8}   {'wall':>6} {'CPU':>6} {'memory':>6}")
+    head = f"archive {where}, medians"
+    print(f"\n{head:40} {'wall s':>8} {'CPU s':>8} {'peak MB':>8}   {'wall':>6} {'CPU':>6} memory")
     for name, cost in costs.items():
         ratios = (cost.wall / first.wall, cost.cpu / first.cpu, cost.peak / first.peak)
         print(f"{name:40} {cost.wall:8.2f} {cost.cpu:8.2f} {cost.peak / 1e6:8.0f}  ", end=" ")

@@ -51,6 +51,11 @@ class Client(AbstractContextManager["Client"]):
         """Create the bucket unless it is there."""
         self._request("PUT", f"/{bucket}", allowed=CONFLICT)
 
+    def remove_bucket(self, bucket: str) -> None:
+        """Delete the bucket with all that is in it; SeaweedFS gives the disk back at once."""
+        self.remove(bucket, "")
+        self._request("DELETE", f"/{bucket}")
+
     def put(self, bucket: str, key: str, body: bytes, storage_class: str = "STANDARD") -> None:
         """Store an object; S3 takes any key, SeaweedFS one without `..` (see tests/lab/test_s3.py)."""
         self._request("PUT", f"/{bucket}/{key}", body=body, headers={"x-amz-storage-class": storage_class})
