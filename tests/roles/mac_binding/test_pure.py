@@ -102,7 +102,7 @@ def asterisk_reads(content):
     """[(section, key, value)] as Asterisk's loader goes through a file: a line, its marks, the next mark.
 
     Written from how the loader works, not from how the module does: it builds the text that stays instead of
-    blanking out what goes. Templates are left out.
+    blanking out what goes. Templates are left out. None: a --; without its ;-- makes the loader lose count.
     """
     found, section, depth = [], None, 0
     for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
@@ -119,9 +119,10 @@ def asterisk_reads(content):
                 depth, rest = depth - 1, after
             elif depth:
                 rest = after
+            elif before.endswith(b"--"):
+                return None
             else:
                 stays, rest = stays + before, b""
-                break
         stays = (stays if depth else stays + rest).strip()
         if stays.startswith(b"[") and b"]" in stays:
             section, options = stays[1:].split(b"]", 1)
@@ -151,8 +152,9 @@ TOKENS = [
 @settings(max_examples=400)
 def test_reads_what_asterisk_reads(module, content):
     """The settings that the module sees in a file are those that Asterisk sees, comments left out."""
-    assume(b"--;" not in re.sub(rb";--.*?--;", b"", content, flags=re.DOTALL))  # there Asterisk loses count
-    expected = [(section, value) for section, key, value in asterisk_reads(content) if key == b"macaddress"]
+    settings = asterisk_reads(content)
+    assume(settings is not None)
+    expected = [(section, value) for section, key, value in settings if key == b"macaddress"]
     assert expected == [(place.extension, place.value) for place in ini(module, content).places]
 
 
