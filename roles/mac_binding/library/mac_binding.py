@@ -452,8 +452,8 @@ def make_folder(path):
         if not os.path.isdir(path):  # another run may have made it meanwhile
             raise
     about = os.stat(path)
-    if about.st_uid != os.geteuid() or about.st_mode & 0o077:  # whose it is besides would be locked out, or get in
-        raise Stop("error", "%s: a folder that is not for root alone; name one of its own in mac_binding_state_dir"
+    if about.st_uid != os.geteuid() or about.st_mode & 0o022:  # a journal of theirs would write any file
+        raise Stop("error", "%s: others than root may write there; name another folder in mac_binding_state_dir"
                    % to_text(path))
 
 
