@@ -150,6 +150,13 @@ RESULTS: dict[str, Entry] = {
         N_("Os arquivos voltaram ao que eram, porque o arimonitor não mostra o MAC novo: {error}"),
         advice=_ARIMONITOR,
     ),
+    "mac_binding.not_told_again": Entry(
+        N_(
+            "Os arquivos já estavam certos (ramal {extension}, MAC {mac_after:mac}) e continuam assim; o "
+            "arimonitor não, e não foi possível avisá-lo: {error}"
+        ),
+        advice=_ARIMONITOR,
+    ),
     "mac_binding.not_restored": Entry(
         N_("A mudança falhou, e não foi possível pôr {files} de volta como antes: {error}"),
         advice=N_(
