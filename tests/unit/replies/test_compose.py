@@ -321,7 +321,10 @@ def test_a_wrong_guess_does_not_tell_the_true_mac(code, data, check, language):
         assert "00:00:5e:00:53:aa" in face(administrators)
 
 
-@pytest.mark.parametrize("written", [TRUE_MAC, "00:00:5E:00:53:AA", "00-00-5e-00-53-aa", "0000.5e00.53aa"])
+@pytest.mark.parametrize(
+    "written",
+    [TRUE_MAC, "00:00:5E:00:53:AA", "00-00-5e-00-53-aa", "0000.5e00.53aa", "0000-5E00-53AA"],
+)
 def test_what_arimonitor_quotes_does_not_tell_the_true_mac_either(written):
     """Its own words are shown, but for a MAC that was not sent; an administrator reads it whole."""
     words = f"3010 has {written}, not 01:02:03:04:05:06"
@@ -330,6 +333,23 @@ def test_what_arimonitor_quotes_does_not_tell_the_true_mac_either(written):
     for face in (text, page):
         assert 2 == face(mac_result(made)).count("3010 has (MAC), not 01:02:03:04:05:06")
         assert 2 == face(mac_result(made, privileged=True)).count(words)
+
+
+def test_a_file_named_after_another_telephone_does_not_tell_its_mac():
+    """Files of an earlier change may have the name of a MAC that was not sent; a transaction's id is none."""
+    file = f"/srv/tftp/SEP{TRUE_MAC.upper()}.cnf.xml"
+    healed = Notice(code="mac_binding.recovered", data={"transaction": TRANSACTION, "restored": [file]})
+    for made in (
+        mac_host("changed", "changed", healed),
+        mac_host("failed", "changed_since", healed, files=[file]),
+        mac_host("failed", "file_error", healed, file=file, error="denied"),
+    ):
+        for face in (text, page):
+            shown = face(mac_result(made))
+            assert TRUE_MAC not in shown.lower()
+            assert "SEP(MAC).cnf.xml" in shown
+            assert TRANSACTION in shown
+        assert file in text(mac_result(made, privileged=True))
 
 
 def test_the_table_for_a_spreadsheet_does_not_tell_the_true_mac_either():
