@@ -1,9 +1,13 @@
 """The mails as mail programs read them."""
 
 import csv
+import email
+import email.policy
 import io
 import re
 from dataclasses import replace
+from email.message import EmailMessage
+from email.policy import SMTP
 from html.parser import HTMLParser
 from urllib.parse import quote
 
@@ -14,6 +18,7 @@ from hypothesis import strategies as st
 from dispatcher.commands.parser import parse
 from dispatcher.replies.compose import MAX_HTML, Composer
 from dispatcher.replies.sentences import ENTRIES
+from dispatcher.replies.threading import ThreadHeader
 from dispatcher.runs.report import Diff, HostResult, Notice, Report
 from dispatcher.settings import Branding
 from tests.unit.inventories import FLEET
@@ -477,3 +482,18 @@ def test_the_branding_is_the_settings():
     assert "athome@example.com" == mail["From"].addresses[0].addr_spec
     assert "#123456" in html
     assert "Ramal &lt;9&gt;" in html
+
+
+@given(
+    st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")) | st.just(" "), max_size=200)
+    | st.lists(st.text("abc0123,=/:.-", max_size=60)).map(" ".join),
+    st.sampled_from(["—", "-"]),
+)
+def test_a_subject_arrives_as_it_was_written(words, dash):
+    """However long and in whatever script: no space is lost and none is added on the way."""
+    subject = " ".join(f"Re: {words} {dash} pronto".split())
+    message = EmailMessage(SMTP.clone(header_factory=ThreadHeader.factory()))
+    message["Subject"] = subject
+    mime = message.as_bytes()
+    assert subject == email.message_from_bytes(mime, policy=email.policy.default)["Subject"]
+    assert max(map(len, mime.split(b"\r\n"))) <= 998
