@@ -761,7 +761,8 @@ def answer_of(process, command, out, err, seconds):
     said = (err.read(2000) or out.read(2000)).strip()
     if process.returncode:
         how = "no_answer" if process.returncode < 0 or process.returncode in UNAVAILABLE else "refused"
-        raise NotTold(how, to_text(said)[-200:] or "exit code %d" % process.returncode, how == "refused")
+        raise NotTold(how, to_text(said)[-200:] or "exit code %d" % process.returncode,
+                      absent=process.returncode == 1)  # as of grep; 127, a program not found, proves nothing
     out.seek(0)
     return out.read(1000000)
 

@@ -494,6 +494,17 @@ def test_a_removal_is_verified(machine, daemon, answer, code):
     assert (machine.files() == BOTH) == (code == "verify_failed")
 
 
+@on_pythons("2.7", "3.11")
+@pytest.mark.parametrize(("ends", "code"), [
+    ("exit 1", "removed"), ("exit 2", "verify_failed"), ("no-such-program", "verify_failed"),
+])  # fmt: skip
+def test_a_removal_is_verified_by_a_program(machine, python, ends, code):
+    """A program says by exit code 1 that it found none, as grep does; that it could not look is no proof."""
+    verify = {"type": "command", "command": ["/bin/sh", "-c", ends]}
+    assert f"mac_binding.{code}" == machine.module(OLD, "", python=python, verify=verify)["code"]
+    assert (machine.files() == BOTH) == (code == "verify_failed")
+
+
 def test_verify_asks_the_daemon(machine, daemon):
     """State verify fails when the files have the MAC and the daemon does not."""
     verify = {"type": "http", "url": f"{daemon(shown(NEW), shown(OLD)).url}/macs/{{extension}}"}
