@@ -275,7 +275,7 @@ class Gone(Exception):
 
 
 PIECE = 1 << 20
-SMALL = 4 << 20  # bytes up to which a recording is held in memory as a whole
+SMALL = 2 << 20  # bytes up to which a recording is held in memory as a whole
 
 
 class Local(object):
@@ -372,14 +372,20 @@ class Bucket(object):
 
     name = "s3"
     grows = False  # an object is there as a whole or not at all
-    PARALLEL, HELD = 16, 16 << 20  # fetches at a time, bytes in flight
+    PARALLEL, HELD = 16, 8 << 20  # fetches at a time, bytes in flight
     PLAIN = re.compile(r"[A-Za-z0-9_.=/-]+\Z")  # keys that obstore asks for exactly as they are
     ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
 
     def __init__(self, root, access):
         self.bucket, _slash, self.root = root[len("s3://"):].partition("/")
         self.root = self.root and self.root.rstrip("/") + "/"
-        self.access, self.client = access, s3_client(access, "source_refused")
+        self.access, self.made = access, None
+
+    @property
+    def client(self):
+        """Made when it is needed: most builders do without, and it takes as much memory as all that is in flight."""
+        self.made = self.made or s3_client(self.access, "source_refused")
+        return self.made
 
     def pages(self, prefix, **more):
         from botocore.exceptions import BotoCoreError, ClientError
@@ -413,7 +419,7 @@ class Bucket(object):
         """-> (Recording, bytes, or an iterator over pieces, or Gone) in order"""
         from obstore.store import S3Store
 
-        options = {"region": self.client.meta.region_name}
+        options = {"region": self.access.get("region") or REGION}
         if self.access.get("endpoint"):
             options.update(endpoint=self.access["endpoint"], virtual_hosted_style_request=False)
         self.store = S3Store(
@@ -428,7 +434,10 @@ class Bucket(object):
             yield recording, next(contents) if recording.size <= SMALL else joined(contents)
 
     def ahead(self, parts):
-        """-> (Recording, bytes or Gone) in order; so many parts and bytes are under way at the most"""
+        """-> (Recording, bytes or Gone) in order; so many parts and bytes are under way at the most.
+
+        What obstore holds is copied into bytes one by one: copies of all that is in flight would double it.
+        """
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(self.PARALLEL) as pool:
@@ -441,10 +450,11 @@ class Bucket(object):
                     upcoming = next(parts, None)
                 recording, future = waiting.popleft()
                 held -= min(recording.size, SMALL)
-                yield recording, future.result()
+                content, future = future.result(), None
+                yield recording, content.to_bytes() if hasattr(content, "to_bytes") else content
 
     def get(self, recording, start):
-        """-> bytes or Gone; from `start` on, if that is not None"""
+        """-> bytes, obstore's own or Python's, or Gone; from `start` on, if that is not None"""
         from botocore.exceptions import BotoCoreError, ClientError
         from obstore.exceptions import BaseError, NotFoundError, PreconditionError
 
@@ -475,7 +485,7 @@ class Bucket(object):
                 "range": (start, end), "if_match": recording.tag}
         if odd:
             return self.client.get_object(Bucket=self.bucket, Key=recording.path, **options)["Body"].read()
-        return obstore.get(self.store, recording.path, options=options).bytes().to_bytes()
+        return obstore.get(self.store, recording.path, options=options).bytes()
 
 
 def joined(contents):
@@ -491,13 +501,16 @@ def brief(error):
     return re.sub(r"\?\S+", u"?…", to_text(error).splitlines()[0] if to_text(error) else type(error).__name__)[:200]
 
 
+REGION = "us-east-1"
+
+
 def session(access):
     """The usual AWS chain: environment, shared files, instance role; a file and a profile may be named."""
     import boto3
 
     if access.get("credentials_file"):
         os.environ["AWS_SHARED_CREDENTIALS_FILE"] = access["credentials_file"]
-    return boto3.Session(profile_name=access.get("profile") or None, region_name=access.get("region") or "us-east-1")
+    return boto3.Session(profile_name=access.get("profile") or None, region_name=access.get("region") or REGION)
 
 
 def credentials(access):
@@ -747,7 +760,11 @@ def manifest(rows):
 
 # ------------------------------------------------------------------------------------------------ sinks
 
-PART = 8 << 20  # bytes of a part of an upload; S3 wants 5 MiB at least, and 10,000 parts at most
+def part_bytes(most):
+    """The size of an upload's parts: S3 wants 5 MiB at least, and 10,000 of them at most."""
+    return max(5 << 20, most // 9000)
+
+
 RESERVE = 1 << 30  # bytes that stay free on a disk
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -763,8 +780,8 @@ class Parts(object):
 
     SENDERS = 2
 
-    def __init__(self, addresses, ca_file):
-        self.addresses, self.ca_file = addresses, ca_file
+    def __init__(self, addresses, ca_file, part):
+        self.addresses, self.ca_file, self.part = addresses, ca_file, part
         self.buffer, self.number = bytearray(), 0
         self.done, self.failed = {}, None
         self.queue = Queue(1)
@@ -777,9 +794,9 @@ class Parts(object):
         if self.failed:
             raise self.failed
         self.buffer += data
-        while len(self.buffer) >= PART:
-            self.hand_over(bytes(self.buffer[:PART]))
-            del self.buffer[:PART]
+        while len(self.buffer) >= self.part:
+            self.hand_over(memoryview(self.buffer)[:self.part].tobytes())  # a slice of it would be a copy more
+            del self.buffer[:self.part]
 
     def hand_over(self, part):
         self.number += 1
@@ -974,8 +991,9 @@ class Desk(object):
             return None
 
 
-def forget(state_dir, days, now):
+def forget(state_dir, days):
     """Remove what is known of requests that nobody has made for so long, and signed addresses that are not valid now."""
+    now = time.time()
     for name in os.listdir(to_bytes(state_dir)):
         path = os.path.join(to_bytes(state_dir), name)
         try:
@@ -1067,6 +1085,8 @@ class Builder(object):
             source = self.open_source()
             if source.name == "local":
                 be_nice()
+            else:
+                give_memory_back()
             self.sink = self.open_sink()
             result["data"] = self.build(source)
         except Stop as stop:
@@ -1091,6 +1111,16 @@ WORDS = {"ok": u"ok", "missing": u"não existe mais", "archived": u"arquivada (f
 
 def stopped(*_signal):
     raise Stopped()
+
+
+def give_memory_back():
+    """Let glibc return each big block when it is freed; otherwise it keeps a quarter more than is in use."""
+    import ctypes
+
+    try:
+        ctypes.CDLL(None).mallopt(-3, 1 << 16)  # M_MMAP_THRESHOLD
+    except (AttributeError, OSError):  # another libc
+        pass
 
 
 def be_nice():
@@ -1186,7 +1216,7 @@ class Shelf(object):
         addresses = [
             self.client.generate_presigned_url("upload_part", ExpiresIn=seconds, Params={
                 "Bucket": self.bucket, "Key": self.key, "UploadId": upload, "PartNumber": number})
-            for number in range(1, size // PART + 2)
+            for number in range(1, size // part_bytes(size) + 2)
         ]
         return upload, addresses
 
@@ -1212,7 +1242,8 @@ class Shelf(object):
         """The bucket's own rule removes old archives; other people's rules stay."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        rule = {"ID": self.RULE, "Status": "Enabled", "Filter": {"Prefix": self.prefix + "audios_"},
+        name = "-".join([self.RULE] + [part for part in self.prefix.split("/") if part])
+        rule = {"ID": name, "Status": "Enabled", "Filter": {"Prefix": self.prefix + "audios_"},
                 "Expiration": {"Days": days}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}
         try:
             rules = self.client.get_bucket_lifecycle_configuration(Bucket=self.bucket).get("Rules", [])
@@ -1220,9 +1251,9 @@ class Shelf(object):
             if "NoSuchLifecycleConfiguration" not in str(error):
                 raise Stop("publish_failed", brief(error), error=brief(error))
             rules = []
-        mine = [one for one in rules if one.get("ID") == self.RULE]
+        mine = [one for one in rules if one.get("ID") == name]
         if [one.get("Expiration", {}).get("Days") for one in mine] != [days]:
-            others = [one for one in rules if one.get("ID") != self.RULE]
+            others = [one for one in rules if one.get("ID") != name]
             self.call("put_bucket_lifecycle_configuration", LifecycleConfiguration={"Rules": others + [rule]})
 
     def sweep(self, days, now):
@@ -1325,8 +1356,8 @@ class Work(object):
             return "changed", "would_collect", said
         desk = Desk(self.args["state_dir"], self.key())
         desk.make()
-        forget(self.args["state_dir"], self.keep, self.now)
         desk.put("plan", {"digest": plan.digest(), "gone": plan.gone, "recordings": [list(one) for one in plan.recordings]})
+        forget(self.args["state_dir"], self.keep)
         self.more.update(
             plan={"key": self.key(), "digest": plan.digest(), "most": most_bytes(plan)}, found=self.data,
             found_notices=self.notices,
@@ -1365,7 +1396,7 @@ class Work(object):
         opening = {"name": name, "reused": False, "upload": None, "addresses_file": None, "attempt": name}
         if self.publish["type"] == "s3":
             shelf = Shelf(self.publish, name)
-            forget(self.args["state_dir"], self.keep, self.now)
+            forget(self.args["state_dir"], self.keep)
             there = shelf.head()
             # One that is about to be removed is built again: the link to it would end with it.
             if there and self.left(there) >= min(self.link_seconds, DAY):
@@ -1418,7 +1449,7 @@ class Work(object):
         if self.publish["type"] == "s3":
             addresses = self.args["addresses"]
             addresses = addresses if isinstance(addresses, list) else json.loads(addresses)
-            open_sink = lambda: Parts(addresses, self.publish.get("ca_file"))
+            open_sink = lambda: Parts(addresses, self.publish.get("ca_file"), part_bytes(most_bytes(plan)))
         else:
             folder = to_bytes(self.publish["folder"])
             sweep(folder, self.keep, self.now)

@@ -367,6 +367,17 @@ def test_old_requests_are_forgotten(ask):
     assert call.exists()
 
 
+def test_the_same_request_after_a_long_time(ask):
+    """The same request, made again when what is known of it is old enough to go, works as the first time."""
+    ask.put("2025-11-03 10:00:00")
+    ask.run()
+    for path in ask.state.rglob("*"):
+        os.utime(path, (time.time() - 9 * DAY,) * 2)
+    assert "audio.reused" == ask.run()["code"]
+    ask.archives()[0].unlink()
+    assert "audio.collected" == ask.run()["code"]
+
+
 @oldest
 def test_low_priority(request_of, python):
     """The builder yields to everything else, for processor and disk, and tells how far it is."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.roles.audio_collection.request import PYTHONS, unpacked, wav
 
-PART = 8 << 20
+PART = 5 << 20
 TOKEN = "7E57C0DE"
 
 
@@ -97,9 +97,9 @@ def on(*versions):
 
 @on("2.7", "3.6", "3.13")
 def test_parts(send, python):
-    """An archive goes out in parts of 8 MiB, and they are it, in order; tries that failed are tried again."""
-    content = wav(700)
-    with Store(500, 0, 503) as store:
+    """An archive goes out in parts of 5 MiB, and they are it, in order; tries that failed are tried again."""
+    content = wav(600)
+    with Store(500, 0) as store:
         built = send(python, store.addresses(4), content)
         assert [content] == list(unpacked(store.whole()).values())
         assert [PART, len(store.whole()) - PART] == [len(part) for _path, part in sorted(store.parts.items())]
@@ -129,7 +129,7 @@ def test_refused(send, python, status, seconds):
 def test_more_than_was_signed(send, python):
     """An archive with more parts than addresses ends the build, and does not hang it."""
     with Store() as store:
-        result = send(python, store.addresses(1), wav(700))
+        result = send(python, store.addresses(1), wav(600))
     assert "audio.error" == result["code"]
 
 
