@@ -182,8 +182,7 @@ class File(object):
     def changes(self, extension, mac):
         """-> [Change] that give the extension this MAC (b'': none)"""
         place = self.place(extension)
-        # A line is taken out as a whole only where that takes nothing with it but the setting itself.
-        delete = not mac and place and self.spec["on_remove"] == "delete"
+        delete = not mac and place and self.deletes(place)
         value = mac and self.write(mac, place)
         if delete:
             content = self.removing(place)
@@ -196,6 +195,10 @@ class File(object):
             raise Stop("error", "%s: after the change it would not be read back as it should" % to_text(self.path))
         return [Change(self.path, self.content, content, self.shown(extension),
                        b"" if delete else check.shown(extension))]
+
+    def deletes(self, place):
+        """Whether a removal takes the setting or line out, or leaves it with an empty value."""
+        return self.spec["on_remove"] != "empty"
 
     def write(self, mac, place):
         others = [other.value for other in self.places]
@@ -356,7 +359,7 @@ class Lines(File):
         self.last = 0  # offset behind the last line that matched
         for number, offset, line in self.lines():
             found = self.spec["pattern"].search(line.rstrip(b"\r\n"))
-            if found and found.group("mac") is not None:
+            if found and None not in (found.group("extension"), found.group("mac")):
                 self.last = offset + len(line)
                 place = Place(found.group("extension").strip(), found.group("mac").strip(), 0, 0, number)
                 gap = len(found.group("mac")) - len(found.group("mac").lstrip())
@@ -368,9 +371,17 @@ class Lines(File):
     def title(self, extension):
         return extension + b" "
 
+    def deletes(self, place):
+        """`auto`: only a line that has nothing else, such as one that an addition wrote; else the rest would be lost."""
+        start, end = place.bounds
+        bare_line = self.content[start:end].rstrip(b"\r\n") == self.as_added(place.extension, place.value)
+        return self.spec["on_remove"] == "delete" or self.spec["on_remove"] == "auto" and bare_line
+
+    def as_added(self, extension, value):
+        return self.spec["line"].replace(b"{extension}", extension).replace(b"{mac}", value)
+
     def adding(self, extension, value):
-        line = self.spec["line"].replace(b"{extension}", extension).replace(b"{mac}", value)
-        return self.insert(self.last or len(self.content), line)
+        return self.insert(self.last or len(self.content), self.as_added(extension, value))
 
     def removing(self, place):
         start, end = place.bounds
@@ -387,7 +398,7 @@ class Names(File):
         for file in sorted(self.content):
             value = name.match(file)
             found = value and bare(value.group(1)) and self.spec["pattern"].search(self.content[file])
-            if found:
+            if found and found.group("extension") is not None:
                 yield Place(found.group("extension").strip(), value.group(1), file, file, 1)
 
     def ambiguous(self, extension, lines):
@@ -598,8 +609,13 @@ class Store(object):
 
     def manifest(self, transaction):
         """-> the manifest, None when there is none"""
-        text = read(self.path(transaction, b"manifest.json"))
-        return None if text is None else json.loads(text.decode("utf-8"))
+        path = self.path(transaction, b"manifest.json")
+        text = read(path)
+        try:
+            return None if text is None else json.loads(text.decode("utf-8"))
+        except ValueError:
+            raise Stop("error", "%s cannot be read: look at the files that it was about, and at the backups beside it; "
+                       "then remove %s" % (to_text(path), to_text(self.journal)))
 
     def before(self, manifest, number):
         """-> the file as it was, None when it was not there. Raises Stop when the backup is not what was saved."""
@@ -939,6 +955,8 @@ class Transaction(object):
         """Everything as before, the daemon too. Raises Stop when that fails: the next run tries again."""
         try:
             told = manifest["state"] == "notifying"
+            if (self.store.manifest(self.id) or {}).get("state") == "committed":  # written, but not surely on the disk
+                self.store.mark(manifest, manifest["state"])
             _restored, foreign = self.store.restore(manifest)
             if told:
                 self.work.tell_reverse(manifest, error)
@@ -1245,14 +1263,14 @@ def file_spec(number, given, missing):
     needed = {"ini": ("key",), "lines": ("pattern", "line"), "names": ("name", "pattern")}
     where = "mac_binding_files[%d]." % number
     spec = {"format": to_native(given.get("format") or ""), "notation": to_native(given.get("notation") or "auto"),
-            "case": to_native(given.get("case") or "auto"), "on_remove": to_native(given.get("on_remove") or "delete")}
+            "case": to_native(given.get("case") or "auto"), "on_remove": to_native(given.get("on_remove") or "auto")}
     spec["where"] = dict((to_bytes(key), to_bytes(value)) for key, value in (given.get("where") or {}).items())
     for name in ("path",) + needed.get(spec["format"], ()):
         spec[name] = to_bytes(given.get(name) or "")
         if not spec[name]:
             missing.append(where + name)
     for name, known in (("format", needed), ("notation", list(NOTATIONS) + ["auto"]),
-                        ("case", ("auto", "lower", "upper")), ("on_remove", ("delete", "empty"))):
+                        ("case", ("auto", "lower", "upper")), ("on_remove", ("auto", "delete", "empty"))):
         if spec[name] not in known:
             missing.append(where + name)
     if spec.get("path") and not spec["path"].startswith(b"/"):

@@ -93,7 +93,7 @@ def test_writes_an_addition_as_the_file_does(module, others, notation, case, exp
 def ini(module, content, **more):
     spec = {
         "path": b"/etc/users.conf", "key": b"macaddress", "where": {}, "notation": "auto", "case": "auto",
-        "on_remove": "delete", **more,
+        "on_remove": "auto", **more,
     }  # fmt: skip
     return module.Ini(spec, content)
 
@@ -332,7 +332,7 @@ def test_sections_of_one_name_are_ambiguous_without_a_selector(module):
 def lines(module, content, pattern=PATTERN, line=b"{extension};{mac};", **more):
     spec = {
         "path": b"/etc/macs.csv", "pattern": re.compile(pattern.encode(), re.MULTILINE), "line": line,
-        "notation": "auto", "case": "auto", "on_remove": "delete", **more,
+        "notation": "auto", "case": "auto", "on_remove": "auto", **more,
     }  # fmt: skip
     return module.Lines(spec, content)
 
@@ -365,15 +365,21 @@ def lists(draw, value):
 
 @given(st.data(), SPELLINGS)
 def test_a_list_changes_by_the_value_alone(module, data, value):
-    """In a list a change touches the MAC alone, and a removal the line alone."""
+    """In a list a change touches the MAC alone, and so does a removal: what else the line has, stays.
+
+    Its reverse, an addition, gives back the very bytes. Only `delete` takes the line with what else it has.
+    """
     content, (at, start, end) = data.draw(lists(value))
     (change,) = lines(module, content).changes(b"3010", NEW.encode())
     assert content[:at] + change.after[at : at + len(value)] + content[at + len(value) :] == change.after
     assert lines(module, change.after).mac(b"3010") == NEW.encode()
-    (removed,) = lines(module, content).changes(b"3010", b"")
+    (removed,) = lines(module, content, on_remove="delete").changes(b"3010", b"")
     assert content[:start] + content[end:] == removed.after
-    (emptied,) = lines(module, content, on_remove="empty").changes(b"3010", b"")
-    assert content[:at] + content[at + len(value) :] == emptied.after
+    for on_remove in ("auto", "empty"):
+        (emptied,) = lines(module, content, on_remove=on_remove).changes(b"3010", b"")
+        assert content[:at] + content[at + len(value) :] == emptied.after
+        (added,) = lines(module, emptied.after, notation="plain").changes(b"3010", NEW.encode())
+        assert content[:at] + NEW.encode() + content[at + len(value) :] == added.after
 
 
 @given(st.data())
