@@ -32,5 +32,7 @@ def request_of(tmp_path, module):
 
 @pytest.fixture
 def ask(request_of):
-    """One request for 1121 and 1122 from 2025-11-01 00:00 to 2025-11-05 23:59, of a tree without recordings."""
+    """One request for 1121 and 1122 from 2025-11-01 00:00 to 2025-11-05 23:59, of a tree without
+    recordings.
+    """
     return request_of()

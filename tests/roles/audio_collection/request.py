@@ -1,4 +1,6 @@
-"""One request with its own tree of recordings, through the role's steps, the collector's as real processes."""
+"""One request with its own tree of recordings, through the role's steps, the collector's as real
+processes.
+"""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ CODES = {"InvalidObjectState": 403, "InternalError": 500, "SlowDown": 503, "Acce
 class Storm(ThreadingHTTPServer):
     """Hands each request on to the store.
 
-    `faults`: end of a key -> what happens to its next GETs, in order: an error's code, "reset", "cut" (half of the
-    body), "" (nothing). The last one stays when it is doubled by `for_ever`.
+    `faults`: end of a key -> what happens to its next GETs, in order: an error's code, "reset", "cut" (half
+    of the body), "" (nothing). `for_ever`: what happens to each GET after these.
     """
 
     daemon_threads = True

@@ -118,7 +118,9 @@ def twenty(stock):
 
 
 def test_every_byte(stock, ask):
-    """What comes by the link is what is in the bucket: odd keys, big recordings, an archive of several parts."""
+    """What comes by the link is what is in the bucket: odd keys, big recordings, an archive of several
+    parts.
+    """
     twenty(stock)
     stock.put("2025-11-04 10:00:00", os.urandom(BIG))
     stock.put("2025-11-04 10:00:01", os.urandom(BIG), src="big +odd é")
@@ -151,7 +153,9 @@ def test_every_byte(stock, ask):
 
 
 def test_the_link(stock, ask, module):
-    """The link works for its hours, a tampered one and one beyond its time are refused, another archive's too."""
+    """The link works for its hours, a tampered one and one beyond its time are refused, another archive's
+    too.
+    """
     stock.put("2025-11-03 10:00:00")
     data = ask.run()["data"]
     assert 71 * 3600 < data["expires"] - time.time() <= 72 * 3600
@@ -186,7 +190,9 @@ def test_the_same_request_again(stock, ask):
 
 @pytest.mark.long
 def test_an_archive_on_its_last_day_is_built_again(stock, ask):
-    """When the rule is about to remove an archive, the same request builds it again, byte by byte the same."""
+    """When the rule is about to remove an archive, the same request builds it again, byte by byte the
+    same.
+    """
     stock.put("2025-11-03 10:00:00")
     done = ask.run()
     later = int(time.time()) + 6 * 86400 + 3600
@@ -201,7 +207,9 @@ def test_an_archive_on_its_last_day_is_built_again(stock, ask):
 
 @pytest.mark.long
 def test_the_rules_of_others_stay(stock, ask):
-    """The bucket's rule for the removal of archives is added to the ones that are there, for each prefix one."""
+    """The bucket's rule for the removal of archives is added to the ones that are there, for each prefix
+    one.
+    """
     other = {"ID": "other", "Status": "Enabled", "Filter": {"Prefix": "other/"}, "Expiration": {"Days": 99}}
     stock.client.put_bucket_lifecycle_configuration(Bucket=SHELF, LifecycleConfiguration={"Rules": [other]})
     stock.put("2025-11-03 10:00:00")
@@ -242,7 +250,9 @@ def test_nothing_found(stock, ask):
 
 
 def test_a_store_that_misbehaves(stock, ask, storm):
-    """Errors and broken answers are tried again; what is archived, refused or gone is named, the rest delivered."""
+    """Errors and broken answers are tried again; what is archived, refused or gone is named, the rest
+    delivered.
+    """
     twenty(stock)
     cold = stock.put("2025-11-04 10:00:00", storage="GLACIER")
     frozen, refused, gone = (stock.put(f"2025-11-04 10:00:{second:02}") for second in (1, 2, 3))
@@ -271,7 +281,9 @@ def test_a_store_that_misbehaves(stock, ask, storm):
 
 
 def test_a_big_one_that_breaks_off(stock, ask, storm):
-    """A big recording whose end cannot be had is in the archive as far as it came, and named; the rest is whole."""
+    """A big recording whose end cannot be had is in the archive as far as it came, and named; the rest is
+    whole.
+    """
     twenty(stock)
     name = stock.put("2025-11-04 10:00:00", os.urandom(BIG)).rpartition("/")[2]
     storm.faults[name] = [""]  # the first range
@@ -304,7 +316,9 @@ def test_a_recording_that_was_replaced(stock, ask):
     ("part", "change", "code"),
     [
         ("source", {"endpoint": "http://s3.lab.example:1"}, "source_refused"),
-        pytest.param("publish", {"endpoint": "http://s3.lab.example:1"}, "publish_failed", marks=pytest.mark.long),
+        pytest.param(
+            "publish", {"endpoint": "http://s3.lab.example:1"}, "publish_failed", marks=pytest.mark.long
+        ),
         ("publish", {"bucket": "no-such-bucket"}, "publish_failed"),
         pytest.param("layout", {"root": "s3://no-such-bucket/"}, "source_refused", marks=pytest.mark.long),
         pytest.param("source", {"profile": "nobody"}, "source_refused", marks=pytest.mark.long),
@@ -314,8 +328,10 @@ def test_a_recording_that_was_replaced(stock, ask):
     ],
     ids=lambda value: next(iter(value.items()))[1] if isinstance(value, dict) else None,
 )
-def test_refused(stock, ask, tmp_path, part, change, code):
-    """A store that is not there, a bucket that does not exist and credentials that are wrong have their own words."""
+def test_refused(stock, ask, tmp_path, *, part, change, code):
+    """A store that is not there, a bucket that does not exist and credentials that are wrong have their
+    own words.
+    """
     stock.put("2025-11-03 10:00:00")
     if change.get("credentials_file"):
         path = tmp_path / "credentials"
@@ -333,7 +349,9 @@ def test_refused(stock, ask, tmp_path, part, change, code):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_the_builder_is_killed(stock, ask, storm, number):
-    """A builder that is killed while parts are under way leaves no object and no upload; the next run finishes."""
+    """A builder that is killed while parts are under way leaves no object and no upload; the next run
+    finishes.
+    """
     twenty(stock)
     stock.put("2025-11-04 10:00:00", os.urandom(2 * BIG))
     started = ask.begin()
@@ -350,7 +368,9 @@ def test_the_builder_is_killed(stock, ask, storm, number):
 
 
 def test_a_newer_run_takes_over(stock, ask, storm):
-    """The same request while an older builder runs: the older one's clean-up leaves the newer one's upload alone."""
+    """The same request while an older builder runs: the older one's clean-up leaves the newer one's upload
+    alone.
+    """
     twenty(stock)
     stock.put("2025-11-04 10:00:00", os.urandom(2 * BIG))
     older, newer = ask, copy.copy(ask)

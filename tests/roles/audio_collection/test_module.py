@@ -41,8 +41,10 @@ def pythons(*always):
     return pytest.mark.parametrize(
         "python",
         [
-            pytest.param(version, marks=[skip_unless(f"no Python {version} on this machine", PYTHONS[version])]
-                         + ([] if version in always else [pytest.mark.long]))
+            pytest.param(version, marks=[
+                skip_unless(f"no Python {version} on this machine", PYTHONS[version]),
+                *([] if version in always else [pytest.mark.long]),
+            ])
             for version in VERSIONS
         ],
     )  # fmt: skip
@@ -204,8 +206,14 @@ def test_one_minute_that_is_too_much(ask):
         ({"audios_from": ""}, "no_source", {"missing": ["audios_from"]}),
         ({"publish": {}}, "no_source", {"missing": ["audio_collection_publish.type"]}),
         ({"publish": {"type": "s3"}}, "no_source", {"missing": ["audio_collection_publish.bucket"]}),
-        ({"publish": {"type": "file", "url": "x"}}, "no_source", {"missing": ["audio_collection_publish.folder"]}),
-        ({"layout": {"timezone": "Mars/Olympus"}}, "no_source", {"missing": ["audio_collection_layout.timezone"]}),
+        (
+            {"publish": {"type": "file", "url": "x"}}, "no_source",
+            {"missing": ["audio_collection_publish.folder"]},
+        ),
+        (
+            {"layout": {"timezone": "Mars/X"}}, "no_source",
+            {"missing": ["audio_collection_layout.timezone"]},
+        ),
         ({"layout": {"pattern": "("}}, "no_source", {"missing": ["audio_collection_layout.pattern"]}),
         ({"layout": {"root": "/nowhere/"}}, "source_refused", {"error": "/nowhere/: no such folder"}),
         ({"extensions": "112a"}, "error", {}),
@@ -264,7 +272,9 @@ def test_unreadable(request_of, python):
 
 @old_and_new
 def test_between_plan_and_build(request_of, python):
-    """A recording that vanished is missing; one that grew or shrank is delivered as far as planned, and said."""
+    """A recording that vanished is missing; one that grew or shrank is delivered as far as planned, and
+    said.
+    """
     ask = request_of(python=python)
     whole, gone, grown, shrunk = twenty(ask)[:4]
     large = ask.put("2025-11-04 10:00:00", bytes(BIG))
@@ -309,7 +319,9 @@ def test_nothing_but_broken_links(ask):
 
 
 def test_the_same_request_again(ask):
-    """An unchanged request gives the archive that is there, with what is known of it; a changed tree a new one."""
+    """An unchanged request gives the archive that is there, with what is known of it; a changed tree a new
+    one.
+    """
     twenty(ask)
     done = ask.run()
     before = ask.archives()[0].stat().st_ino
@@ -324,7 +336,9 @@ def test_the_same_request_again(ask):
 
 
 def test_nobody_guesses_the_name(request_of):
-    """The same request with another controller's secret has another name: 128 bits that are not in the request."""
+    """The same request with another controller's secret has another name: 128 bits that are not in the
+    request.
+    """
     names = []
     for name in ("one", "two"):
         ask = request_of(name, layout=None)
@@ -443,7 +457,9 @@ def test_two_at_once(ask):
 @as_root
 @pytest.mark.parametrize("reserve", [None, 4 << 20])
 def test_too_little_space(ask, reserve):
-    """An archive that would not leave the reserve free is refused with both figures, and nothing is written."""
+    """An archive that would not leave the reserve free is refused with both figures, and nothing is
+    written.
+    """
     twenty(ask)
     ask.arguments["publish"]["reserve"] = reserve
     with disk(ask.shelf, "4m"):
@@ -457,7 +473,9 @@ def test_too_little_space(ask, reserve):
 @as_root
 @oldest
 def test_the_disk_fills_up_in_the_middle(request_of, python):
-    """A disk that others fill while the archive is written is a clear answer, and no debris; then it works."""
+    """A disk that others fill while the archive is written is a clear answer, and no debris; then it
+    works.
+    """
     ask = request_of(python=python)
     twenty(ask)
     slow(ask, 0.05)
@@ -538,10 +556,12 @@ def test_the_builder_is_killed(request_of, python, number):
     "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 25))]
 )
 def test_the_builder_is_killed_at_any_moment(ask, seed):
-    """Whenever the builder is killed, an archive is there as a whole or not at all, and the next run finishes."""
+    """Whenever the builder is killed, an archive is there as a whole or not at all, and the next run
+    finishes.
+    """
     twenty(ask)
     slow(ask, 0.005)
-    killed(ask, lambda pid: os.kill(pid, signal.SIGKILL), random.Random(seed).uniform(0, 0.3))
+    killed(ask, lambda pid: os.kill(pid, signal.SIGKILL), random.Random(seed).uniform(0, 0.3))  # noqa: S311 - no secret
 
 
 @pytest.mark.parametrize(
@@ -549,7 +569,7 @@ def test_the_builder_is_killed_at_any_moment(ask, seed):
 )
 def test_a_step_is_killed_at_any_moment(ask, seed):
     """Whenever a step on the collector is killed, the next run finishes, and no builder stays for ever."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - no secret
     twenty(ask)
     planned = ask.planned()
     ask.begin(planned)
@@ -579,7 +599,9 @@ def test_nobody_asks(ask):
 
 
 def test_an_end_in_the_future(ask):
-    """A window that ends later today has what there is until now, and what is still being recorded is said."""
+    """A window that ends later today has what there is until now, and what is still being recorded is
+    said.
+    """
     local = datetime.now(ZONE) - timedelta(hours=1)
     ask.arguments.update(start=f"{local:%Y-%m-%d} 00:00", end=f"{local:%Y-%m-%d} 23:59")
     ended = ask.put(f"{local:%Y-%m-%d %H:%M:%S}", number=1)

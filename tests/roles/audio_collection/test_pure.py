@@ -1,7 +1,7 @@
 """The module's pure parts: window, layouts, the plan, the ZIP, durations, the manifest."""
 
 import csv
-import datetime
+import datetime as dt
 import hashlib
 import io
 import json
@@ -15,7 +15,7 @@ import zipfile
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.roles.audio_collection.request import MANIFEST, MODULE, PYTHONS, VERSIONS, name_of, wav
@@ -42,14 +42,15 @@ def test_window_is_inclusive(module):
 
 
 @given(
-    st.datetimes(datetime.datetime(2017, 10, 1), datetime.datetime(2019, 3, 1)),
+    st.datetimes(dt.datetime(2017, 10, 1), dt.datetime(2019, 3, 1)),  # noqa: DTZ001 - local
     st.integers(0, 20 * 24 * 60),
     st.sampled_from([ZONE, "Australia/Lord_Howe", "Asia/Kathmandu", "UTC", "America/New_York"]),
     st.lists(st.integers(-7 * DAY, 27 * DAY), min_size=20, max_size=20),
 )
+@example(dt.datetime(2018, 11, 3, 0, 30), 1440, ZONE, [84660])  # noqa: DTZ001 - local
 def test_offsets_are_those_of_the_zone(module, start, minutes, zone, seconds):
     """For any window, every moment around it has the wall clock of its zone, whenever clocks were changed."""
-    end = start + datetime.timedelta(minutes=minutes)
+    end = start + dt.timedelta(minutes=minutes)
     try:
         span = module.window(start.strftime(module.MINUTE), end.strftime(module.MINUTE), zone, 31, NOW)
     except module.Stop as stop:
@@ -57,7 +58,7 @@ def test_offsets_are_those_of_the_zone(module, start, minutes, zone, seconds):
         raise
     for second in seconds:
         epoch = min(span["from"] + second, span["to"] + 7 * DAY)
-        local = datetime.datetime.fromtimestamp(epoch, ZoneInfo(zone))
+        local = dt.datetime.fromtimestamp(epoch, ZoneInfo(zone))
         assert f"{local:%Y-%m-%d %H:%M:%S}" == module.clock(module.local_seconds(epoch, span["offsets"]))
 
 
@@ -109,14 +110,16 @@ def test_order_and_future(module):
 
 @given(st.integers(1, 40), st.integers(0, 60))
 def test_too_many_days(module, limit, more):
-    """More days than the limit are refused with a window that fits, and that is the longest from its start."""
-    end = datetime.datetime(2025, 8, 1, 23, 59) + datetime.timedelta(more)
+    """More days than the limit are refused with a window that fits, and that is the longest from its
+    start.
+    """
+    end = dt.datetime(2025, 8, 1, 23, 59) + dt.timedelta(more)  # noqa: DTZ001 - local
     assume(more >= limit)
     code, data = refused(module, "2025-08-01 10:30", end.strftime(module.MINUTE), days=limit)
     assert ("too_much", "days", more + 1, limit) == (code, data["what"], data["count"], data["limit"])
     start, end = data["fits"].split(" – ")
     module.window(start, end, ZONE, limit, NOW)
-    longer = datetime.datetime.strptime(end, module.MINUTE) + datetime.timedelta(minutes=1)  # noqa: DTZ007 - local
+    longer = dt.datetime.strptime(end, module.MINUTE) + dt.timedelta(minutes=1)  # noqa: DTZ007 - local
     assert "too_much" == refused(module, start, longer.strftime(module.MINUTE), days=limit)[0]
 
 
@@ -244,7 +247,9 @@ def test_partitions_by_the_hour(module, tmp_path):
 
 
 def test_slack_days(module, tmp_path):
-    """A tree that is partitioned by the day of the upload is looked through with its slack, and found by the name."""
+    """A tree that is partitioned by the day of the upload is looked through with its slack, and found by
+    the name.
+    """
     lay(tmp_path, "2025/11/07/" + name_of("2025-11-05 12:00:00"))
     assert 0 == len(found(module, tmp_path, {"slack_days": 1}).recordings)
     assert 1 == len(found(module, tmp_path, {"slack_days": 2}).recordings)
@@ -254,7 +259,9 @@ def test_slack_days(module, tmp_path):
     ("shown", "expected"), [(HOUR, 1), (-HOUR, 1), (HOUR + 200, 1), (2 * HOUR, 0), (HOUR + 400, 0)]
 )
 def test_a_clock_that_is_an_hour_off(module, tmp_path, shown, expected):
-    """Where stamp and epoch disagree by an hour the epoch counts, and it is counted; otherwise the stamp does."""
+    """Where stamp and epoch disagree by an hour the epoch counts, and it is counted; otherwise the stamp
+    does.
+    """
     stamp = module.clock(EPOCH - 3 * HOUR + shown)
     name = name_of(stamp).replace(f"-{EPOCH + shown}.", f"-{EPOCH}.")
     assert f"-{EPOCH}." in name
@@ -274,7 +281,9 @@ def test_a_clock_that_is_an_hour_off(module, tmp_path, shown, expected):
     ],
 )
 def test_a_clock_that_is_off_at_the_window_s_edge(module, tmp_path, true, shown, expected):
-    """A call of the window's first or last hour is found in the folder of the day beside, and one of outside is not."""
+    """A call of the window's first or last hour is found in the folder of the day beside, and one of
+    outside is not.
+    """
     epoch = name_of(true).rsplit("-", 1)[1]
     lay(tmp_path, f"{shown[:10].replace('-', '/')}/{name_of(shown).rsplit('-', 1)[0]}-{epoch}")
     plan = found(module, tmp_path)
@@ -290,7 +299,9 @@ def test_the_neighbours_are_not_counted(module, tmp_path):
 
 
 def test_headers_without_sound_and_calls_that_go_on(module, tmp_path):
-    """What is under the smallest size, and what was written to in the last minute, is left out and counted."""
+    """What is under the smallest size, and what was written to in the last minute, is left out and
+    counted.
+    """
     lay(tmp_path, "2025/11/03/" + name_of("2025-11-03 10:00:00"), wav(0))
     lay(tmp_path, "2025/11/03/" + name_of("2025-11-03 10:00:01"), b"")
     lay(tmp_path, "2025/11/03/" + name_of("2025-11-03 10:00:02"), mtime=NOW - 59)
@@ -316,7 +327,7 @@ def test_a_layout_that_is_none(module, given, missing):
 # ------------------------------------------------------------------------------------------------- plan
 
 
-def recording(module, at, size=10, name="a.wav", tag="1", extensions=("1121",)):
+def recording(module, at, size=10, name="a.wav", *, tag="1", extensions=("1121",)):
     return module.Recording(f"/r/{name}", name, size, at, list(extensions), tag)
 
 
@@ -374,7 +385,9 @@ def test_digest_is_that_of_the_content(module):
 
 
 def test_per_extension(module):
-    """Each extension that was asked for has a row with its days, found or not; an unknown duration makes the sum so."""
+    """Each extension that was asked for has a row with its days, found or not; an unknown duration makes
+    the sum so.
+    """
     day = module.wall("2025-11-01 10:00")
     calls = [
         recording(module, day, 10, "a.wav", extensions=("1121", "1122")),
@@ -408,8 +421,10 @@ def zipped(module, entries):
 
 
 HOSTILE = [
-    "../../etc/passwd", "/etc/passwd", "..\\..\\x.wav", "C:\\x.wav", "..", ".", "", " ", "...", "a\nb.wav", 'a";b.wav',
-    "João.wav", "CON.wav", "a\x00b.wav", "A.WAV", "a.wav", "a.wav", "a__2.wav", "x" * 300 + ".wav", "\u202egnp.wav", ".wav",
+    "../../etc/passwd", "/etc/passwd", "..\\..\\x.wav", "C:\\x.wav", "..", ".", "", " ", "...", "a\nb.wav",
+    'a";b.wav',
+    "João.wav", "CON.wav", "a\x00b.wav", "A.WAV", "a.wav", "a.wav", "a__2.wav", "x" * 300 + ".wav", "\u202egnp.wav",
+    ".wav",
     MANIFEST, "日本.wav",
 ]  # fmt: skip
 NAMES = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
@@ -418,7 +433,9 @@ CONTENTS = st.one_of(st.binary(max_size=50), st.lists(st.binary(max_size=20), ma
 
 @given(st.lists(st.tuples(NAMES, st.integers(0, 4102444799), CONTENTS), max_size=12))
 def test_zip_is_one_for_zipfile(module, entries):
-    """What is written, whole or piece by piece, under any names, zipfile reads back with its sums and times."""
+    """What is written, whole or piece by piece, under any names, zipfile reads back with its sums and
+    times.
+    """
     data, names = zipped(module, entries)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None

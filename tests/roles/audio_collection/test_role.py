@@ -88,7 +88,9 @@ def nowhere(tmp_path):
 
 @pytest.mark.parametrize("server", ["voip3", "gv1p"])
 def test_cycle(laid, nowhere, server):
-    """By either route: check foretells, a run delivers every byte, a second one the same; no server is asked."""
+    """By either route: check foretells, a run delivers every byte, a second one the same; no server is
+    asked.
+    """
     (foretold,), status, said = play(server, "--check", inventory=[nowhere], **REQUEST)
     assert ("audio.would_collect", 0) == (foretold["code"], status), said
     assert "X-Amz" not in said

@@ -15,7 +15,9 @@ TOKEN = "7E57C0DE"
 
 
 class Store(ThreadingHTTPServer):
-    """Keeps what it is sent by its path; `answers` are the statuses of the next requests (0: hang up), then 200."""
+    """Keeps what it is sent by its path; `answers` are the statuses of the next requests (0: hang up),
+    then 200.
+    """
 
     daemon_threads = True
 
@@ -151,7 +153,7 @@ def certificate(tmp_path_factory):
     [("localhost", True, True), ("localhost", False, False), ("127.0.0.1", True, False)],
     ids=["trusted", "unknown-issuer", "other-name"],
 )
-def test_tls(send, certificate, python, host, trusted, expected):
+def test_tls(send, certificate, python, *, host, trusted, expected):
     """A store is believed by the certificates of ca_file; another certificate, or name, ends the build."""
     with Store(tls=certificate) as store:
         ca_file = str(certificate / "cert.pem") if trusted else ""
