@@ -708,7 +708,8 @@ class Store(object):
         """Put every file back that is as this transaction left it; -> (restored, edited by others since)"""
         self.unstage(manifest)  # on a full disk that makes the room for what follows
         restored, foreign = [], []
-        for number, entry in enumerate(manifest["files"]):
+        # What comes back first, as in an undo: there is never a moment without any file named after the MAC.
+        for number, entry in sorted(enumerate(manifest["files"]), key=lambda item: item[1]["before"] is None):
             path = to_bytes(entry["path"])
             now = digest(read(path))
             if now == entry["before"]:
