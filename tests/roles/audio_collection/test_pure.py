@@ -81,9 +81,22 @@ def test_a_skipped_hour_does_not_exist(module, start, end, field):
 
 @pytest.mark.parametrize(
     "text",
-    ["2025-02-31 00:00", "2025-02-29 00:00", "2025-11-01 24:00", "2025-13-01 00:00", "2025-11-01 00:60", "2025-11-01",
-     "2025-11-01T00:00", "01/11/2025 00:00", "", "{{ 7 * 7 }}", "0001-01-01 00:00", "9999-12-31 23:59", 20251101],
-)  # fmt: skip
+    [
+        "2025-02-31 00:00",
+        "2025-02-29 00:00",
+        "2025-11-01 24:00",
+        "2025-13-01 00:00",
+        "2025-11-01 00:60",
+        "2025-11-01",
+        "2025-11-01T00:00",
+        "01/11/2025 00:00",
+        "",
+        "{{ 7 * 7 }}",
+        "0001-01-01 00:00",
+        "9999-12-31 23:59",
+        20251101,
+    ],
+)
 @pytest.mark.parametrize("field", ["start", "end"])
 def test_what_is_no_minute_is_refused(module, text, field):
     """A date that does not exist, or is none, is refused with the name of its field."""
@@ -421,12 +434,30 @@ def zipped(module, entries):
 
 
 HOSTILE = [
-    "../../etc/passwd", "/etc/passwd", "..\\..\\x.wav", "C:\\x.wav", "..", ".", "", " ", "...", "a\nb.wav",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "..\\..\\x.wav",
+    "C:\\x.wav",
+    "..",
+    ".",
+    "",
+    " ",
+    "...",
+    "a\nb.wav",
     'a";b.wav',
-    "João.wav", "CON.wav", "a\x00b.wav", "A.WAV", "a.wav", "a.wav", "a__2.wav", "x" * 300 + ".wav", "\u202egnp.wav",
+    "João.wav",
+    "CON.wav",
+    "a\x00b.wav",
+    "A.WAV",
+    "a.wav",
+    "a.wav",
+    "a__2.wav",
+    "x" * 300 + ".wav",
+    "\u202egnp.wav",
     ".wav",
-    MANIFEST, "日本.wav",
-]  # fmt: skip
+    MANIFEST,
+    "日本.wav",
+]
 NAMES = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
 CONTENTS = st.one_of(st.binary(max_size=50), st.lists(st.binary(max_size=20), max_size=4))
 
