@@ -42,7 +42,7 @@ class Scenario:
         self.machine, self.python = machine, python
         self.before_mac, self.after_mac = {"removal": (OLD, ""), "undo": (NEW, OLD)}.get(kind, (OLD, NEW))
         self.more = {}
-        if kind == "names":
+        if kind in ("names", "undo"):
             folder = machine.etc / "phones"
             folder.mkdir()
             (folder / f"SEP{OLD}.cnf.xml").write_bytes(BY_HAND)
@@ -51,8 +51,8 @@ class Scenario:
             self.more = {"files": [*machine.specs(), names]}
         self.change = (self.before_mac, self.after_mac)
         if kind == "undo":
-            first = machine.module(OLD, NEW, python=python)
-            self.change, self.more = ("", ""), {
+            first = machine.module(OLD, NEW, python=python, **self.more)
+            self.change, self.more = ("", ""), self.more | {
                 "state": "undone", "transaction": first["undo"]["transaction"], "extension": "",
                 "backups_kept": 1000,
             }  # fmt: skip
@@ -72,6 +72,11 @@ class Scenario:
         for path, content in self.begin.items():
             path.write_bytes(content)
         (self.machine.daemon / "events").write_bytes(self.told)
+
+    def phones(self):
+        """The files that are named after the MAC; the two lists where there never are such."""
+        folder = self.machine.etc / "phones"
+        return [name for name in self.machine.files() if name.startswith("phones/SEP") or not folder.exists()]
 
     def killed(self, step):
         return self.machine.killed(step, *self.change, python=self.python, **self.more)
@@ -101,13 +106,17 @@ SHORT = {("2.7", "change"), ("3.11", "names"), ("3.11", "undo")}
     ],
 )
 def test_killed_before_each_step(machine, python, kind):
-    """Cut off before any of its steps, a run is taken back or counts as a whole; then it can be repeated."""
+    """Cut off before any of its steps, a run is taken back or counts as a whole, and can be repeated.
+
+    At no moment is there no file that is named after the phone.
+    """
     scenario = Scenario(machine, python, kind)
     phases, healed = Counter(), Counter()
     for step in range(1, STEPS):
         if not scenario.killed(step):
             break
         phases[phase(machine)] += 1
+        assert scenario.phones()
         refused = scenario.is_whole_after_a_refusal()
         healed["recovered" in notices(refused)] += 1
         whole = machine.files() == scenario.new
@@ -128,13 +137,14 @@ def test_killed_before_each_step(machine, python, kind):
 )
 def test_killed_while_it_heals(machine, python):
     """Cut off again while it takes back what was cut off, the run after that takes it back all the same."""
-    scenario = Scenario(machine, python, "change")
+    scenario = Scenario(machine, python, "names")
     told = last_step(scenario, "notifying")
     for step in range(1, STEPS):
         assert scenario.killed(told)
         assert (phase(machine), NEW) == ("notifying", machine.believes())
-        if not machine.killed(step, "", "", python=python):
+        if not machine.killed(step, "", "", python=python, **scenario.files):
             break
+        assert scenario.phones()
         scenario.is_whole_after_a_refusal()
         assert scenario.old == machine.files()
         scenario.again()

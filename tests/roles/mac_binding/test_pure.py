@@ -188,7 +188,7 @@ def test_a_long_file_is_read_in_no_time(module, content, places):
     )
     done = subprocess.run(
         [sys.executable, "-c", program, module.__file__], input=content, capture_output=True, check=True,
-        timeout=20,
+        timeout=60,
     )  # fmt: skip
     assert done.stdout == b"%d\n" % places
 
@@ -273,6 +273,18 @@ def test_add_then_remove_gives_back_the_file(module, data):
     assert [NEW.encode()] == [
         module.bare(re.split(b"=>?", line)[1].strip()) for line in lines if line.strip()
     ]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_an_added_line_ends_like_the_one_before(module, end):
+    """A line that is added has the line end of the one that it follows, whatever the rest of the file has."""
+    other = b"\r\n" if end == b"\n" else b"\n"
+    before, after = b"[3010]" + other + b"x = y" + end, other + b"[3011]" + other
+    (change,) = ini(module, before + after).changes(b"3010", NEW.encode())
+    assert before + b"macaddress=010203040599" + end + after == change.after
+    before, after = b"1;;" + other + b"2;00005e005311;" + end, b"# end" + other
+    (change,) = lines(module, before + after).changes(b"3010", NEW.encode())
+    assert before + b"3010;010203040599;" + end + after == change.after
 
 
 @given(st.data(), SPELLINGS, st.sampled_from(["delete", "empty"]))
