@@ -83,11 +83,12 @@ def picture(name: str, target: Path, scheme: int, width: int) -> None:
 
 
 def main(folder: Path) -> None:
-    """Take the four pictures."""
+    """Take the five pictures."""
     picture("partial", folder / "reply-light.png", LIGHT, 640)
     picture("preview", folder / "reply-dark.png", DARK, 640)
     picture("done", folder / "reply-phone.png", LIGHT, 360)
     picture("mac-changed", folder / "reply-undo.png", LIGHT, 360)
+    picture("ramais", folder / "reply-recordings.png", LIGHT, 640)
 
 
 if __name__ == "__main__":
