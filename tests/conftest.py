@@ -15,3 +15,10 @@ def lab() -> Path:
             "this test runs inside the lab: make lab-up, then python3 -m lab exec -- .venv/bin/pytest …"
         )
     return LAB
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for the lab, through whatever fixture, so that `-m lab` and `-m "not lab"` share all tests."""
+    for item in items:
+        if "lab" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.lab)
