@@ -18,7 +18,7 @@ def lab() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what asks for the lab, through whatever fixture, so that `-m lab` and `-m "not lab"` share all tests."""
+    """Mark what asks for the lab, through whatever fixture: `-m lab` and `-m "not lab"` share all tests."""
     for item in items:
         if "lab" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.lab)
