@@ -2,8 +2,8 @@
 """Hand one event, JSON on standard input, to arimonitor.
 
 Exit status 0: it has it. 1: it refuses, with its sentence on standard error. 2: what came in is no event.
-75 (EX_TEMPFAIL): it cannot be reached, or ended without an answer. There is no time limit: whoever starts this
-has one.
+75 (EX_TEMPFAIL): it cannot be reached, or ended without an answer. There is no time limit: whoever starts
+this has one.
 """
 
 from __future__ import annotations
