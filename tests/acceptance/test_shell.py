@@ -14,7 +14,7 @@ ADDRESS = "203.0.113.8"
 
 
 @pytest.fixture
-def ban():
+def ban(lab):
     forget(ADDRESS)
     on("gv1p", "fail2ban-client", "set", "sshd", "banip", ADDRESS)
     yield

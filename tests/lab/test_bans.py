@@ -11,10 +11,17 @@ from pathlib import Path
 import pytest
 
 from lab import topology
+from tests.fleet import forget
 
 pytestmark = pytest.mark.lab
 CHECKOUT = Path(__file__).resolve().parents[2]
 CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], 22), 2, (sys.argv[2], 0)).close()"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unknown_attacker(lab):
+    """Nobody has whitelisted the attacker."""
+    forget("203.0.113.7", "203.0.113.8")
 
 
 def attack(*command, **options):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import recordings
+from lab import recordings, s3
 from lab.calls import content
 from tests import fleet
 from tests.roles.audio_collection.request import codes, unpacked
@@ -53,8 +53,9 @@ def play(server, *arguments, inventory=(), **values):
 
 @pytest.fixture(scope="module")
 def laid(lab):
-    """A small tree of one server of each route -> what the request is to find of it."""
+    """A small tree of one server of each route and no archives -> what the request is to find of each."""
     found = {}
+    no_archives()
     for server in ("voip3", "gv1p"):
         planned = recordings.planned(server, files=80)
         recordings.lay(server, planned, lambda _said: None)
@@ -67,7 +68,14 @@ def laid(lab):
             and one.size >= 1024
             and one.oddity != "archived"
         )
-    return found
+    yield found
+    no_archives()
+
+
+def no_archives():
+    with s3.Client() as client:
+        client.make_bucket(recordings.ARCHIVES)
+        client.remove(recordings.ARCHIVES, "audios_")
 
 
 def get(link):

@@ -620,6 +620,24 @@ def test_an_edit_during_the_run(machine, python, name):
     assert not (machine.state / "journal").exists()
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_edit_is_not_taken_back(machine, killed):
+    """What somebody wrote into a file since the change stays when that is taken back; the other goes back."""
+    edit = f"echo ';by hand' >> {machine.users}"
+    machine.misbehave(f"{edit}; {'kill -9 $PPID' if killed else 'exit 1'}")
+    run = machine.popen()
+    if killed:
+        run.communicate()
+        machine.behave()
+        result = machine.module("", "")
+        assert [str(machine.users)] == notices(result)["recovery_conflict"]["files"]
+    else:
+        result = machine.result(run)
+        assert ("mac_binding.not_restored", [str(machine.users)]) == (result["code"], result["data"]["files"])
+    assert {"users.conf": NEW_BOTH["users.conf"] + b";by hand\n", "macs.csv": MACS} == machine.files()
+    assert not (machine.state / "journal").exists()
+
+
 @every_python
 def test_eight_at_once(machine, python):
     """Of eight changes of one extension at once one wins, seven are told, and the files agree."""
