@@ -129,7 +129,7 @@ def test_retries(machine, python):
     assert [result["data"]["transaction"]] * 2 == [event["transaction"] for event in machine.events()]
 
 
-@on_pythons("2.7", "3.11")
+@on_pythons("2.7")
 @pytest.mark.parametrize("then", ["rm -f ../notify", "echo exit 1 > misbehave"])
 def test_an_earlier_silence_counts_whatever_the_last_try_says(machine, python, then):
     """Who took the event and said nothing may have done it, though the next try finds a refusal or nobody."""

@@ -185,7 +185,7 @@ def test_killed_while_a_slow_program_runs(machine, python):
 @pytest.mark.parametrize(
     ("python", "runs"),
     [
-        *(pytest.param(python, 12, marks=marks(python, (python,))) for python in ("2.7", "3.11")),
+        *(pytest.param(python, 8, marks=marks(python, (python,))) for python in ("2.7", "3.11")),
         *(pytest.param(python, 200, marks=marks(python, ())) for python in ("2.7", "3.11")),
     ],
 )

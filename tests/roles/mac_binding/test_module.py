@@ -108,7 +108,7 @@ CONTENTS = st.lists(
 
 
 @given(st.tuples(CONTENTS, CONTENTS, CONTENTS), st.sampled_from(VERSIONS), st.booleans())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_everything_else_stays_byte_for_byte(tmp_path, runners, noise, python, removal):
     """Whatever else a file has, a change touches the MAC alone, and the undo gives back the very bytes."""
     shutil.rmtree(tmp_path)
@@ -623,7 +623,7 @@ def test_an_edit_during_the_run(machine, python, name):
 @pytest.mark.parametrize("killed", [False, True])
 def test_an_edit_is_not_taken_back(machine, killed):
     """What somebody wrote into a file since the change stays when that is taken back; the other goes back."""
-    edit = f"echo ';by hand' >> {machine.users}"
+    edit = f"[ $(wc -l < events) -gt 1 ] || echo ';by hand' >> {machine.users}"
     machine.misbehave(f"{edit}; {'kill -9 $PPID' if killed else 'exit 1'}")
     run = machine.popen()
     if killed:
@@ -666,7 +666,7 @@ def test_a_lock_is_waited_for(machine):
 @pytest.mark.parametrize("looks", [{"state": "query"}, {"_ansible_check_mode": True}])
 def test_a_change_under_way_is_not_taken_for_one_that_was_cut_off(machine, looks):
     """Whoever only looks waits for the change as well, and then sees the files as it left them."""
-    machine.misbehave("sleep 1")
+    machine.misbehave("sleep 0.5")
     first = machine.popen()
     while not machine.events():
         assert first.poll() is None
