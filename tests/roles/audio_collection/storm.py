@@ -18,7 +18,8 @@ class Storm(ThreadingHTTPServer):
     """Hands each request on to the store.
 
     `faults`: end of a key -> what happens to its next GETs, in order: an error's code, "reset", "cut" (half
-    of the body), "" (nothing). `for_ever`: what happens to each GET after these.
+    of the body), "" (nothing). `for_ever`: what happens to each GET after these. `beyond`: what happens to
+    each GET of a range that does not begin with the first byte; ranges come side by side, in any order.
     """
 
     daemon_threads = True
@@ -28,6 +29,7 @@ class Storm(ThreadingHTTPServer):
         self.store = store
         self.faults: dict[str, list[str]] = {}
         self.for_ever: dict[str, str] = {}
+        self.beyond: dict[str, str] = {}
         self.seen: list[tuple[str, str]] = []
         self.hold = threading.Event()  # while it is not set, PUTs wait
         self.hold.set()
@@ -42,7 +44,11 @@ class Storm(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def fault(self, key: str) -> str:
+    def fault(self, key: str, part: str) -> str:
+        if part and not part.startswith("bytes=0-"):
+            for end, fault in self.beyond.items():
+                if key.endswith(end):
+                    return fault
         for end, faults in self.faults.items():
             if key.endswith(end) and faults:
                 return faults.pop(0)
@@ -62,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         key = unquote(urlsplit(self.path).path)
         self.server.seen.append((self.command, key))
-        fault = self.server.fault(key) if self.command == "GET" else ""
+        fault = self.server.fault(key, self.headers.get("Range", "")) if self.command == "GET" else ""
         if self.command == "PUT":
             self.server.hold.wait(60)
         if fault == "reset":

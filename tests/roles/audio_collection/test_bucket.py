@@ -286,8 +286,7 @@ def test_a_big_one_that_breaks_off(stock, ask, storm):
     """
     twenty(stock)
     name = stock.put("2025-11-04 10:00:00", os.urandom(BIG)).rpartition("/")[2]
-    storm.faults[name] = [""]  # the first range
-    storm.for_ever[name] = "AccessDenied"
+    storm.beyond[name] = "AccessDenied"
     started = ask.begin()
     built = ask.wait(started)
     done = ask.close(started, built)
