@@ -401,8 +401,10 @@ def test_low_priority(request_of, python):
     started = ask.begin()
     wait_for(ask.builder)
     wait_for(lambda: os.getpriority(os.PRIO_PROCESS, ask.builder()) == 10)
-    said = subprocess.run(["ionice", "-p", str(ask.builder())], capture_output=True, text=True, check=True)
-    assert "idle" == said.stdout.strip()
+    look = ["ionice", "-p", str(ask.builder())]
+    wait_for(
+        lambda: subprocess.run(look, capture_output=True, text=True, check=True).stdout.strip() == "idle"
+    )
     assert os.getsid(ask.builder()) != os.getsid(0)
     built = ask.wait(started)
     assert 20 == built["archive"]["files"]
