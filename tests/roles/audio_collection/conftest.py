@@ -1,19 +1,15 @@
 """A private tree of recordings for each test, and the module as Python sees it."""
 
-import importlib.util
-
 import pytest
 
 from tests.roles.audio_collection.request import MODULE, Request
+from tests.roles.loading import loaded
 
 
 @pytest.fixture(scope="session")
 def module():
     """The module as Python sees it, for its pure functions and the controller's steps."""
-    spec = importlib.util.spec_from_file_location("audio_collection", MODULE)
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
+    return loaded(MODULE)
 
 
 @pytest.fixture

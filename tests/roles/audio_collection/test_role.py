@@ -1,9 +1,6 @@
 """Role and playbook in the lab, as an operator runs them: with Ansible alone."""
 
 import json
-import os
-import subprocess
-import tempfile
 import urllib.request
 from pathlib import Path
 
@@ -13,42 +10,19 @@ from lab import recordings, s3
 from lab.calls import content
 from tests import fleet
 from tests.roles.audio_collection.request import codes, unpacked
+from tests.roles.played import played
 
 pytestmark = pytest.mark.lab
 FIRST, LAST = (f"{moment:%Y-%m-%d %H:%M}" for moment in recordings.window())
 REQUEST = {"ramais_extensions": ["1121", "1122"], "ramais_start": FIRST, "ramais_end": LAST}
-PLUGINS = Path(__file__).parents[1] / "fail2ban_access/callback_plugins"
 TOUCHED = Path("/tmp/athome-injected-by-ramais")
 TEMPLATE = f"{{{{ lookup('pipe', 'touch {TOUCHED}') }}}}"
 
 
 def play(server, *arguments, inventory=(), **values):
     """Run ramais.yml -> (the results that stand for a host, return code, everything that was said)."""
-    more = [word for path in inventory for word in ("-i", str(path))]
-    limit = ["--limit", server] if server else []
-    command = [
-        fleet.PLAYBOOK, "-i", "inventory/lab", *more, "playbooks/ramais.yml", *limit, *arguments,
-        "-e", json.dumps(values),
-    ]  # fmt: skip
-    with tempfile.NamedTemporaryFile("r") as collected:
-        environment = {
-            **os.environ,
-            "ANSIBLE_CALLBACK_PLUGINS": str(PLUGINS),
-            "ANSIBLE_CALLBACKS_ENABLED": "collected",
-            "COLLECTED": collected.name,
-        }
-        done = subprocess.run(
-            command,
-            cwd=fleet.PROJECT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=180,
-        )
-        lines = [json.loads(line) for line in collected]
-    results = [line["result"] for line in lines if line["result"].get("outcome")]
-    return results, done.returncode, done.stdout + done.stderr
+    tasks, code, said = played("ramais.yml", values, *arguments, inventory=inventory, limit=server)
+    return [task["result"] for task in tasks if task["result"].get("outcome")], code, said
 
 
 @pytest.fixture(scope="module")

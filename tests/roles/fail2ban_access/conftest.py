@@ -1,6 +1,5 @@
 """Servers for the tests: a real fail2ban of the wanted release, or a skip that says what is missing."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -8,15 +7,13 @@ import subprocess
 import pytest
 
 from tests.roles.fail2ban_access import servers
+from tests.roles.loading import loaded
 
 
 @pytest.fixture(scope="session")
 def module():
     """The module as Python sees it, for the tests of its pure functions."""
-    spec = importlib.util.spec_from_file_location("fail2ban_access", servers.MODULE)
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
+    return loaded(servers.MODULE)
 
 
 @pytest.fixture

@@ -1,15 +1,13 @@
 """Role and playbook on the lab's servers, as an operator runs them: with Ansible alone."""
 
 import json
-import os
-import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from lab.attack import reaches
 from tests import fleet
+from tests.roles.played import played
 
 ADDRESS, SIXTH = "198.51.100.23", "2001:db8:bad::7"
 SERVERS = sorted(fleet.CHECKIP_SERVERS)
@@ -18,34 +16,13 @@ DROP_IN = "/etc/fail2ban/jail.d/zz-athome-whitelist.local"
 
 def play(*arguments, inventory=(), **values):
     """Run checkip.yml -> ({server: the module's result}, return code, everything that was said)."""
-    more = [word for path in inventory for word in ("-i", str(path))]
-    command = [
-        fleet.PLAYBOOK, "-i", "inventory/lab", *more, "playbooks/checkip.yml",
-        "-e", json.dumps(values), *arguments,
-    ]  # fmt: skip
-    with tempfile.NamedTemporaryFile("r") as collected:
-        environment = {
-            **os.environ,
-            "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback_plugins"),
-            "ANSIBLE_CALLBACKS_ENABLED": "collected",
-            "COLLECTED": collected.name,
-        }
-        done = subprocess.run(
-            command,
-            cwd=fleet.PROJECT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=180,
-        )
-        lines = [json.loads(line) for line in collected]
+    tasks, code, said = played("checkip.yml", values, *arguments, inventory=inventory)
     results = {
-        line["host"]: line["result"]
-        for line in lines
-        if line["task"] == "fail2ban_access" or line["event"] == "unreachable"
+        task["host"]: task["result"]
+        for task in tasks
+        if task["task"] == "fail2ban_access" or task["event"] == "unreachable"
     }
-    return results, done.returncode, done.stdout + done.stderr
+    return results, code, said
 
 
 def run(state="present", address=ADDRESS, *arguments):

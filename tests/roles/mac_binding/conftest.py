@@ -1,19 +1,15 @@
 """A private server for each test, and the module as Python sees it."""
 
-import importlib.util
-
 import pytest
 
+from tests.roles.loading import loaded
 from tests.roles.mac_binding.machine import MODULE, Machine, Runners
 
 
 @pytest.fixture(scope="session")
 def module():
     """The module as Python sees it, for the tests of its pure functions."""
-    spec = importlib.util.spec_from_file_location("mac_binding", MODULE)
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
+    return loaded(MODULE)
 
 
 @pytest.fixture(scope="session")

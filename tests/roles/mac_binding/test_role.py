@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,12 @@ import pytest
 from tests import fleet
 from tests.roles.fail2ban_access.servers import MARK
 from tests.roles.mac_binding.machine import MACS, MODULE, NEW, OLD, PATTERN, USERS, notices, wait_for
+from tests.roles.played import played
 
 pytestmark = pytest.mark.lab
 SERVER = "gv2p"
 STATE = "/var/lib/athome-mac-binding"
 CHANGE = {"macchange_extension": "3010", "macchange_mac_before": OLD, "macchange_mac_after": NEW}
-COLLECTED = Path(__file__).parents[1] / "fail2ban_access" / "callback_plugins"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,23 +35,9 @@ def fresh(swept):
 
 def play(values, *arguments, name="macchange.yml", limit=SERVER):
     """Run a playbook -> (the module's result or None, return code, everything that was said)."""
-    limits = ("--limit", limit) if limit else ()
-    with tempfile.NamedTemporaryFile("r") as collected:
-        environment = {
-            **os.environ,
-            "ANSIBLE_CALLBACK_PLUGINS": str(COLLECTED),
-            "ANSIBLE_CALLBACKS_ENABLED": "collected",
-            "COLLECTED": collected.name,
-        }
-        done = subprocess.run(
-            [fleet.PLAYBOOK, "-i", "inventory/lab", f"playbooks/{name}", *limits, "-e", json.dumps(values),
-             *arguments],
-            cwd=fleet.PROJECT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            check=False, timeout=120,
-        )  # fmt: skip
-        lines = [json.loads(line) for line in collected]
-    results = [line["result"] for line in lines if line["task"] == "mac_binding"]
-    return (results or [None])[0], done.returncode, done.stdout + done.stderr
+    tasks, code, said = played(name, values, *arguments, limit=limit, timeout=120)
+    results = [task["result"] for task in tasks if task["task"] == "mac_binding"]
+    return (results or [None])[0], code, said
 
 
 def on_server():
