@@ -13,7 +13,17 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from dispatcher.errors import SecretError, SettingsError
 from dispatcher.mail.address import normalise
@@ -81,15 +91,36 @@ class Mail(Section):
     """Who the dispatcher is, and whose word about a sender it takes."""
 
     address: Annotated[str, AfterValidator(normalise)]
-    authserv_id: str  # of the Authentication-Results that our own mail server writes
+    provider: Literal["own", "gmail"] = "own"
+    authserv_id: str = Field("", description="of the Authentication-Results that our own mail server writes")
+    authentication: Literal["strict", "results_only"] = "strict"  # results_only: no DKIM check of our own
+    nameservers: tuple[IPvAnyAddress, ...] = ()  # none: the machine's own
+    dns_timeout: float = Field(5, gt=0, le=30, description="seconds for one question, tries included")
     max_bytes: int = Field(256 * 1024, gt=1024)
     max_age: float = Field(86400, gt=0, description="seconds that a mail's Date may lie before its arrival")
+    answers_per_hour: int = Field(60, ge=1, description="mails to one sender; what comes above is not taken")
+    audit_days: int = Field(365, ge=1, description="days that the audit keeps a mail's verdict")
+
+    @model_validator(mode="after")
+    def _whose_results(self) -> Mail:
+        """Gmail's own name is known; of any other server the name has to be said: a blank one fails open."""
+        if not self.authserv_id and self.provider != "gmail":
+            raise ValueError("authserv_id: o nome que o seu servidor escreve em Authentication-Results")
+        return self
+
+    @property
+    def results_of(self) -> str:
+        """The name of the server whose Authentication-Results are believed."""
+        return self.authserv_id or "mx.google.com"
 
 
 class Tokens(Section):
     """The key under which tokens are stored: a stolen database alone guesses nothing."""
 
     pepper_file: FilePath = Field(description="ATHOME_TOKEN_PEPPER")
+    attempts: int = Field(10, ge=1, description="wrong tokens of one sender until the sender is locked out")
+    lockout: float = Field(3600, gt=0, description="seconds; also how long wrong tokens are remembered")
+    totp_window: float = Field(300, ge=0, description="seconds that a one-time code may be early or late")
 
     def pepper(self) -> bytes:
         """Return the key for HMAC-SHA256 over tokens (at least 16 bytes)."""
@@ -100,6 +131,20 @@ class Tokens(Section):
                 "Crie outra com: openssl rand -hex 32",
             )
         return pepper
+
+
+Demand = Literal["token", "confirmation", "totp"]
+
+
+class Permissions(Section):
+    """How sure a command has to be of its sender, beyond authentication. Previews ask for a token alone.
+
+    ``confirmation``: the sender answers a mail with a code, or has opened the command with a one-time token.
+    ``totp``: only a one-time token opens it.
+    """
+
+    demands: dict[str, Demand] = {}  # by the command's keyword; else as the command itself has it
+    confirm_within: float = Field(900, gt=0, description="seconds that a code waits for its answer")
 
 
 class Database(Section):
@@ -140,6 +185,7 @@ class Settings(Section):
     smtp: Smtp | None = None
     mail: Mail | None = None
     tokens: Tokens | None = None
+    permissions: Permissions = Permissions()
     database: Database = Database()
     runs: Runs = Runs()
     branding: Branding = Branding()

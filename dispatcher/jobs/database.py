@@ -104,11 +104,29 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+# What each version added to tables that were there before; new tables are made by themselves.
+_ADDED = {
+    2: ("jobs ADD COLUMN servers JSON",),
+    3: (
+        "senders ADD COLUMN commands JSON",
+        "senders ADD COLUMN failures INTEGER",
+        "senders ADD COLUMN failed_at FLOAT",
+        "senders ADD COLUMN locked_until FLOAT",
+        "tokens ADD COLUMN kind VARCHAR(8)",
+        "tokens ADD COLUMN salt VARCHAR(64)",
+        "tokens ADD COLUMN expires_at FLOAT",
+        "tokens ADD COLUMN used_at FLOAT",
+    ),
+}
+
+
 def _upgrade(connection: Connection) -> None:
     """Bring an older database up to this version, with everything that is in it."""
-    if connection.execute(select(schema.schema_version.c.version)).scalar() == 1:
-        connection.exec_driver_sql("ALTER TABLE jobs ADD COLUMN servers JSON")
-        connection.execute(update(schema.schema_version).values(version=2))
+    found = connection.execute(select(schema.schema_version.c.version)).scalar()
+    for version in range((found or schema.VERSION) + 1, schema.VERSION + 1):
+        for change in _ADDED[version]:
+            connection.exec_driver_sql(f"ALTER TABLE {change}")
+        connection.execute(update(schema.schema_version).values(version=version))
 
 
 def _same_version(connection: Connection) -> None:

@@ -23,6 +23,7 @@ class Owner(str, Enum):
 class State(str, Enum):
     """Where a job stands. Ansible Runner's statuses keep their names."""
 
+    AWAITING_CONFIRMATION = "awaiting_confirmation"  # starts when its sender answers with the code
     QUEUED = "queued"  # waits for its turn, or for what it locks
     RUNNING = "running"  # a worker runs the playbook
     SUCCESSFUL = "successful"  # every server did what was asked
@@ -30,11 +31,12 @@ class State(str, Enum):
     FAILED = "failed"  # no server did
     TIMEOUT = "timeout"  # ended by its time limit
     CANCELED = "canceled"  # ended by a person
+    EXPIRED = "expired"  # nobody confirmed it in time
 
     @property
     def terminal(self) -> bool:
         """Whether nothing more will happen to the job."""
-        return self not in (State.QUEUED, State.RUNNING)
+        return self not in (State.AWAITING_CONFIRMATION, State.QUEUED, State.RUNNING)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 2  # of this file; kept in the table schema_version
+VERSION = 3  # of this file; kept in the table schema_version
 
 metadata = MetaData()
 
@@ -45,6 +45,17 @@ messages = Table(
     Column("reason", Text, nullable=False),
     Column("job_id", ForeignKey("jobs.id")),
     UniqueConstraint("folder", "uidvalidity", "uid", name="one_row_per_delivery"),
+    Index("messages_by_time", "seen_at"),
+)
+
+# A mail of a proved sender, taken once for all: a second delivery finds its row and what was answered to it.
+claims = Table(
+    "claims",
+    metadata,
+    Column("sender", String(320), primary_key=True),
+    Column("message_id", String(998), primary_key=True),
+    Column("claimed_at", Float, nullable=False),
+    Column("repeats", Integer, nullable=False, default=0),  # how often the answer was sent again
 )
 
 jobs = Table(
@@ -116,6 +127,22 @@ senders = Table(
     Column("role", String(16), nullable=False),  # operador | administrador
     Column("language", String(8), nullable=False),
     Column("added_at", Float, nullable=False),
+    Column("commands", JSON),  # keywords that this sender may use; null: all that the role may
+    Column("failures", Integer),  # wrong tokens in a row, of mails that were proved to be this sender's
+    Column("failed_at", Float),  # the last of them
+    Column("locked_until", Float),
+)
+
+# Who put whom on the whitelist, or took off: kept when the sender is gone.
+sender_history = Table(
+    "sender_history",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("changed_at", Float, nullable=False),
+    Column("changed_by", String(320), nullable=False),  # an administrator's address, or shell:account
+    Column("address", String(320), nullable=False),
+    Column("action", String(16), nullable=False),  # add | remove | change
+    Column("detail", JSON, nullable=False),  # role, language, commands as they were set
 )
 
 tokens = Table(
@@ -123,8 +150,33 @@ tokens = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("sender", ForeignKey("senders.address", ondelete="CASCADE"), nullable=False),
-    Column("digest", String(64), nullable=False, unique=True),  # HMAC-SHA256 of sender and token, hex
+    # HMAC-SHA256 of sender and token, hex; of a one-time token: of its enrolment, from which its codes follow
+    Column("digest", String(64), nullable=False, unique=True),
     Column("description", Text, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("issued_at", Float, nullable=False),
+    Column("kind", String(8)),  # static | totp; null in rows of version 2: static
+    Column("salt", String(64)),  # of a one-time token: what its secret is derived from, with the pepper
+    Column("expires_at", Float),  # null: never
+    Column("used_at", Float),  # the last time that it opened a command
+)
+
+# One-time codes that were used: each step of a one-time token counts once.
+used_codes = Table(
+    "used_codes",
+    metadata,
+    Column("token_id", ForeignKey("tokens.id", ondelete="CASCADE"), primary_key=True),
+    Column("step", BigInteger, primary_key=True),
+)
+
+# What waits for its sender's answer: a code that was mailed to the sender, and starts the job once.
+confirmations = Table(
+    "confirmations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("sender", String(320), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),  # HMAC-SHA256 of sender and code, hex
+    Column("expires_at", Float, nullable=False),
+    Column("used_at", Float),
 )

@@ -79,7 +79,7 @@ def automatic(case: Case) -> str | None:
 
 def authenticated(case: Case) -> str | None:
     """Ask whether our own mail server says that it comes from the domain in From."""
-    return authentication.judge(case.message, case.settings.authserv_id)
+    return authentication.judge(case.message, case.settings.results_of)
 
 
 def replay(case: Case) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from dispatcher.errors import NotFoundError, SettingsError, StoreError
-from dispatcher.jobs import schema
+from dispatcher.jobs import database, schema
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.job import Order, Owner, State
 from dispatcher.jobs.store import Delivery, Store
@@ -246,7 +246,9 @@ def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path):
     store = Store(connect(url))
     old = queue(store, 1, "gv1p", "gv2p")
     with store.engine.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE jobs DROP COLUMN servers")
+        for change in (change for changes in database._ADDED.values() for change in changes):
+            table, column = change.split()[0], change.split()[3]
+            connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {column}")
         connection.execute(update(schema.schema_version).values(version=1))
     store = Store(connect(url))
     job = store.job(old)
