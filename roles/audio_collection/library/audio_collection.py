@@ -279,7 +279,11 @@ SMALL = 2 << 20  # bytes up to which a recording is held in memory as a whole
 
 
 class Local(object):
-    """Recordings in a folder of this machine."""
+    """Recordings in a folder of this machine.
+
+    Others can write there, and the collector may be root: what it opens has to lie below the root, whatever links
+    are laid meanwhile. Links to folders that root has laid, such as one to a second disk, count as below it.
+    """
 
     name = "local"
     grows = True  # a call that is being recorded is there already
@@ -288,6 +292,7 @@ class Local(object):
         self.root = to_bytes(root.rstrip("/") or "/")
         if not os.path.isdir(self.root):
             raise Stop("source_refused", "%s is no folder here" % root, error="%s: no such folder" % root)
+        self.roots = {os.path.realpath(self.root)}
 
     def path(self, text):
         return os.path.join(self.root, to_bytes(text))
@@ -296,16 +301,35 @@ class Local(object):
         return [to_text(name) for name in self.names(self.path(base)) or []
                 if os.path.isdir(os.path.join(self.path(base), name))]
 
-    @staticmethod
-    def names(folder):
+    def names(self, folder):
         """-> what is in a folder, None when there is no such folder"""
+        self.trust_links_to(folder)
         try:
-            return sorted(os.listdir(folder))
+            return sorted(os.listdir(folder)) if self.below(os.path.realpath(folder)) else None
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return None
             raise Stop("source_refused", "%s: %s" % (to_text(folder), error.strerror),
                        error="%s: %s" % (to_text(folder), error.strerror))
+
+    def trust_links_to(self, folder):
+        """Links on the way to a folder that are root's, in folders below the root: where they lead to is meant."""
+        path = self.root
+        for name in folder[len(self.root):].strip(b"/").split(b"/"):
+            if not self.below(os.path.realpath(path)):
+                return
+            path = os.path.join(path, name)
+            try:
+                before, target = os.lstat(path), os.path.realpath(path)
+                after = os.lstat(path)
+            except OSError:  # there is none, or none any more
+                return
+            same = (before.st_ino, before.st_ctime) == (after.st_ino, after.st_ctime)  # a swapped link has a new one
+            if stat.S_ISLNK(before.st_mode) and before.st_uid == 0 and same:
+                self.roots.add(target)
+
+    def below(self, path):
+        return any(path == root or path.startswith(root.rstrip(b"/") + b"/") for root in self.roots)
 
     def files(self, prefix):
         """-> [(path, name in bytes, function that gives size, mtime, tag)]; None: there is no such folder"""
@@ -316,18 +340,31 @@ class Local(object):
     def look(self, path):
         """Raises Gone."""
         try:
-            about = os.stat(path)
+            about = os.lstat(path)
         except OSError:
             raise Gone("unreadable")
         if not stat.S_ISREG(about.st_mode):
             raise Gone("unreadable")
         return about.st_size, int(about.st_mtime), "%d" % int(about.st_mtime)
 
+    def open(self, path):
+        """-> an open file. What was opened is judged, and not the path, which may lead elsewhere a moment later."""
+        self.trust_links_to(os.path.dirname(path))
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a FIFO would wait for its writer
+        try:
+            if not (stat.S_ISREG(os.fstat(number).st_mode)
+                    and self.below(to_bytes(os.readlink(b"/proc/self/fd/%d" % number)))):
+                raise OSError(errno.ELOOP, "not a file below the folder of the recordings")
+            return os.fdopen(number, "rb")
+        except BaseException:
+            os.close(number)
+            raise
+
     def fetch(self, recordings):
         """-> (Recording, bytes, or an iterator over pieces, or Gone) in order"""
         for recording in recordings:
             try:
-                file = io.open(to_disk(recording.path), "rb")
+                file = self.open(to_disk(recording.path))
             except (IOError, OSError) as error:
                 yield recording, Gone("missing" if error.errno == errno.ENOENT else "unreadable")
                 continue
@@ -365,21 +402,39 @@ def to_disk(path):
 
 
 class Bucket(object):
-    """Recordings in an S3 bucket: listed with boto3, fetched with obstore, which costs a fraction of it.
+    """Recordings in an S3 bucket: listed and fetched with obstore, which costs a fraction of boto3.
 
-    obstore refuses a whole listing for one key that it finds odd, and does not say which objects are archived.
+    boto3 lists where obstore cannot: it refuses a whole folder for one key with a control character, and does not
+    say which objects are archived. It is imported only then, for its import takes longer than a small collection.
     """
 
     name = "s3"
     grows = False  # an object is there as a whole or not at all
     PARALLEL, HELD = 16, 8 << 20  # fetches at a time, bytes in flight
-    PLAIN = re.compile(r"[A-Za-z0-9_.=/-]+\Z")  # keys that obstore asks for exactly as they are
+    # Keys that obstore would not ask for exactly as they are.
+    ODD = re.compile(u"[\x00-\x1f\x7f\\\\%]|(?:^|/)\\.{0,2}(?:/|$)")
     ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
 
     def __init__(self, root, access):
         self.bucket, _slash, self.root = root[len("s3://"):].partition("/")
         self.root = self.root and self.root.rstrip("/") + "/"
-        self.access, self.made = access, None
+        self.access, self.made, self.opened = access, None, None
+        archived = access.get("archived")
+        self.says_archived = not access.get("endpoint") if archived is None else bool(archived)
+
+    @property
+    def store(self):
+        if self.opened is None:
+            from obstore.store import S3Store
+
+            options = {"region": self.access.get("region") or REGION}
+            if self.access.get("endpoint"):
+                options.update(endpoint=self.access["endpoint"], virtual_hosted_style_request=False)
+            options.update(written_keys(self.access) or {"credential_provider": credentials(self.access)})
+            self.opened = S3Store(
+                self.bucket, client_options={"allow_http": True, "timeout": "60s"},
+                retry_config={"max_retries": 3, "retry_timeout": datetime.timedelta(seconds=60)}, **options)
+        return self.opened
 
     @property
     def client(self):
@@ -399,33 +454,40 @@ class Bucket(object):
                        error=brief(error))
 
     def children(self, base):
-        return sorted(found["Prefix"].rstrip("/").rpartition("/")[2] for page in self.pages(base, Delimiter="/")
-                      for found in page.get("CommonPrefixes", []))
+        listed = self.listed(base)
+        folders = listed["common_prefixes"] if listed else [
+            found["Prefix"] for page in self.pages(base, Delimiter="/") for found in page.get("CommonPrefixes", [])]
+        return sorted(folder.rstrip("/").rpartition("/")[2] for folder in folders)
 
     def files(self, prefix):
-        rows = []
-        for page in self.pages(prefix, Delimiter="/"):
-            for found in page.get("Contents", []):
-                key = found["Key"]
-                rows.append((key, to_bytes(key.rpartition("/")[2]), lambda key, found=found: self.look(key, found)))
-        return rows or None
+        listed = not self.says_archived and self.listed(prefix)
+        rows = [(found["path"], found["size"], found["last_modified"], found["e_tag"], None)
+                for found in listed["objects"]] if listed else [
+            (found["Key"], found["Size"], found["LastModified"], found["ETag"], found.get("StorageClass"))
+            for page in self.pages(prefix, Delimiter="/") for found in page.get("Contents", [])]
+        return [(row[0], to_bytes(row[0].rpartition("/")[2]), lambda _key, row=row: self.look(*row[1:]))
+                for row in rows] or None
 
-    def look(self, key, found):
-        if found.get("StorageClass") in self.ARCHIVED:
+    def listed(self, prefix):
+        """-> what obstore finds in a folder; None: ask boto3, which also knows how to say what is wrong"""
+        from obstore.exceptions import BaseError
+
+        import obstore
+
+        if not prefix.endswith("/"):  # the beginning of a name: obstore knows whole folders only
+            return None
+        try:
+            return obstore.list_with_delimiter(self.store, (self.root + prefix).rstrip("/"))
+        except (BaseError, OSError, ValueError):
+            return None
+
+    def look(self, size, modified, tag, storage):
+        if storage in self.ARCHIVED:
             raise Gone("archived")
-        return found["Size"], int(found["LastModified"].timestamp()), found["ETag"]
+        return size, int(modified.timestamp()), tag
 
     def fetch(self, recordings):
         """-> (Recording, bytes, or an iterator over pieces, or Gone) in order"""
-        from obstore.store import S3Store
-
-        options = {"region": self.access.get("region") or REGION}
-        if self.access.get("endpoint"):
-            options.update(endpoint=self.access["endpoint"], virtual_hosted_style_request=False)
-        self.store = S3Store(
-            self.bucket, credential_provider=credentials(self.access),
-            client_options={"allow_http": True, "timeout": "60s"},
-            retry_config={"max_retries": 3, "retry_timeout": datetime.timedelta(seconds=60)}, **options)
         # A big one is fetched by ranges: one that breaks off is asked for again, and nobody waits with an open answer.
         parts = ((recording, start) for recording in recordings
                  for start in (range(0, recording.size, SMALL) if recording.size > SMALL else [None]))
@@ -455,7 +517,6 @@ class Bucket(object):
 
     def get(self, recording, start):
         """-> bytes, obstore's own or Python's, or Gone; from `start` on, if that is not None"""
-        from botocore.exceptions import BotoCoreError, ClientError
         from obstore.exceptions import BaseError, NotFoundError, PreconditionError
 
         for tries_left in (2, 1, 0):
@@ -465,7 +526,9 @@ class Bucket(object):
                 return Gone("missing")
             except PreconditionError:
                 return Gone("changed")
-            except (BaseError, BotoCoreError, ClientError, OSError) as error:
+            except Exception as error:
+                if not isinstance(error, (BaseError, OSError)) and not type(error).__module__.startswith("botocore"):
+                    raise
                 for sign, why in (("InvalidObjectState", "archived"), ("NoSuchKey", "missing"),
                                   ("PreconditionFailed", "changed")):
                     if sign in str(error):
@@ -477,7 +540,7 @@ class Bucket(object):
     def get_once(self, recording, start):
         import obstore
 
-        odd = not self.PLAIN.match(recording.path)
+        odd = self.ODD.search(recording.path)
         options = {}
         if start is not None:
             end = min(start + SMALL, recording.size)
@@ -511,6 +574,38 @@ def session(access):
     if access.get("credentials_file"):
         os.environ["AWS_SHARED_CREDENTIALS_FILE"] = access["credentials_file"]
     return boto3.Session(profile_name=access.get("profile") or None, region_name=access.get("region") or REGION)
+
+
+def written_keys(access):
+    """-> obstore's arguments with the keys that the AWS chain would find written down; None: only boto3 can tell.
+
+    The environment comes before the file, unless a profile is named; whatever else could decide is boto3's.
+    """
+    own, env = access.get("profile"), os.environ
+    if not own and env.get("AWS_ACCESS_KEY_ID") and env.get("AWS_SECRET_ACCESS_KEY"):
+        found = env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env.get("AWS_SESSION_TOKEN")
+        return None if "AWS_CREDENTIAL_EXPIRATION" in env else stored_keys(*found)
+    profile = own or env.get("AWS_PROFILE") or env.get("AWS_DEFAULT_PROFILE") or "default"
+    path = access.get("credentials_file") or env.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"
+    config = env.get("AWS_CONFIG_FILE") or "~/.aws/config"
+    if os.path.exists(os.path.expanduser(config)) or "AWS_WEB_IDENTITY_TOKEN_FILE" in env:
+        return None
+    import configparser
+
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(os.path.expanduser(path))
+        keys = dict(parser.items(profile))
+    except (configparser.Error, OSError, ValueError):
+        return None
+    if not {"aws_access_key_id", "aws_secret_access_key"} <= set(keys) <= {
+            "aws_access_key_id", "aws_secret_access_key", "aws_session_token"}:
+        return None
+    return stored_keys(keys["aws_access_key_id"], keys["aws_secret_access_key"], keys.get("aws_session_token"))
+
+
+def stored_keys(key, secret, token):
+    return dict(access_key_id=key, secret_access_key=secret, **({"session_token": token} if token else {}))
 
 
 def credentials(access):

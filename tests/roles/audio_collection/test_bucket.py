@@ -254,6 +254,7 @@ def test_a_store_that_misbehaves(stock, ask, storm):
     delivered.
     """
     twenty(stock)
+    ask.arguments["source"]["archived"] = True
     cold = stock.put("2025-11-04 10:00:00", storage="GLACIER")
     frozen, refused, gone = (stock.put(f"2025-11-04 10:00:{second:02}") for second in (1, 2, 3))
     odd = stock.put("2025-11-04 10:00:04", src="São")
@@ -278,6 +279,34 @@ def test_a_store_that_misbehaves(stock, ask, storm):
     assert not any(key.endswith(cold) for method, key in storm.seen if method == "GET"), (
         "a cold object was asked for"
     )
+
+
+def test_either_way_of_listing(stock, ask):
+    """obstore and boto3 list the same plan, of odd keys too; what only boto3 can list is found."""
+    twenty(stock)
+    for number, src in enumerate(("São João", "+5511", "100%", "a'b", "x&y=z", "a#b", "日本", 'a";b,c')):
+        stock.put(f"2025-11-05 10:00:{number:02}", src=src)
+    ask.arguments["layout"]["prefix"] = "{tenant}/{m}/{d}/"
+    plans = []
+    for archived in (False, True):
+        ask.arguments["source"]["archived"] = archived
+        plans.append(ask.planned())
+    assert plans[0]["plan"] == plans[1]["plan"]
+    assert 28 == plans[0]["found"]["files"]
+    ask.arguments["source"]["archived"] = False
+    stock.put("2025-11-05 11:00:00", src="line\nfeed")  # obstore refuses its whole folder
+    assert 29 == ask.planned()["found"]["files"]
+
+
+def test_a_small_collection_does_without_boto3(stock, ask):
+    """With written keys nothing imports boto3, which takes longer than planning and building."""
+    twenty(stock)
+    ask.arguments["publish"] = {"type": "file", "folder": str(ask.shelf), "url": "https://lab.example/audios"}
+    ask.changes = {
+        "import zlib": "import zlib\nsys.modules.update(boto3=None, botocore=None)  # an import fails"
+    }
+    assert "audio.collected" == ask.run()["code"]
+    assert stock.laid == ask.contents()
 
 
 def test_a_big_one_that_breaks_off(stock, ask, storm):

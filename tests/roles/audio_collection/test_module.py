@@ -270,6 +270,52 @@ def test_unreadable(request_of, python):
     }
 
 
+@as_root
+@old_and_new
+def test_links_that_lead_out(request_of, python):
+    """Who can write where recordings are gets nothing else collected: no file, no folder, no FIFO's wait, not
+    what was put in a recording's place after the plan. What root has linked, such as another disk, is found.
+    """
+    ask = request_of("links", python=python)
+    secret, disk = ask.folder / "secret", ask.folder / "disk"
+    secret.mkdir()
+    for folder in (secret, disk / "11" / "03"):
+        folder.mkdir(parents=True, exist_ok=True)
+    kept = disk / "11" / "03" / name_of("2025-11-03 10:00:00")
+    kept.write_bytes(wav())
+    os.utime(kept, (time.time() - 86400,) * 2)
+    (ask.root / "2025").symlink_to(disk)
+    linked = ask.put("2025-11-03 10:00:01")
+    linked.unlink()
+    (secret / "file").write_bytes(wav() * 2)
+    linked.symlink_to(secret / "file")
+    stolen = secret / name_of("2025-11-04 10:00:00")
+    stolen.write_bytes(wav())
+    (ask.root / "2025/11/04").symlink_to(secret)
+    os.chown(ask.root / "2025/11/04", 12345, -1, follow_symlinks=False)
+    pipe, swapped = ask.put("2025-11-03 10:00:02"), ask.put("2025-11-03 10:00:03")
+    moved = ask.put("2025-11-02 10:00:00")
+    planned = ask.planned()
+    assert {"files": 4, "folders_missing": 3} == {
+        key: planned["found"][key] for key in ("files", "folders_missing")
+    }
+    pipe.unlink()
+    os.mkfifo(pipe)
+    swapped.unlink()
+    swapped.symlink_to(secret / "file")
+    moved.parent.rename(ask.folder / "away")
+    (ask.folder / "away").joinpath(moved.name).write_bytes(wav())
+    moved.parent.symlink_to(ask.folder / "away")
+    os.chown(moved.parent, 12345, -1, follow_symlinks=False)
+    started = ask.begin(planned)
+    done = ask.close(started, ask.wait(started))
+    assert {kept.name: wav()} == ask.contents()
+    assert {linked.name, pipe.name, swapped.name, moved.name} == {
+        one["name"] for one in done["data"]["missing"]
+    }
+    assert {"unreadable"} == {one["why"] for one in done["data"]["missing"]}
+
+
 @old_and_new
 def test_between_plan_and_build(request_of, python):
     """A recording that vanished is missing; one that grew or shrank is delivered as far as planned, and
