@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 REDACTED = "[········]"
+CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # of confirmations; without 0 O 1 I L U, which are misread
 
 _OPENED = re.compile(r"\[([0-9A-Fa-f]{8})\](?: +(.*))?")
 _QUOTED = re.compile(r"(?:re|res|fw|fwd|enc) *(?:\[[0-9]+\])? *:", re.IGNORECASE)

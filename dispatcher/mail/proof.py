@@ -1,0 +1,34 @@
+"""What a mail proves beyond its sender's address, and what is still to be proved before its job may start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proof:
+    """What the subject opened with. Taking a mail uses its proof up, in the same transaction."""
+
+    kind: Literal["static", "totp", "confirmation"]
+    token_id: int | None = None  # of static and totp
+    step: int | None = None  # of totp: 30 s steps since 1970; each counts once
+    confirmation: int | None = None  # of confirmation: its row; the job behind it starts once
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pending:
+    """A job that waits for its sender's answer: the digest of the code mailed, and until when it counts."""
+
+    digest: str  # HMAC-SHA256 of sender and code, hex, as Confirmations.new returns it
+    expires_at: float  # UTC, seconds since 1970
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """One more wrong token of a proved sender."""
+
+    number: int  # wrong tokens in a row, this one included
+    after: float | None  # when the one before it was written down: nobody may have counted since
+    locked_until: float | None = None  # UTC, seconds since 1970; None: not locked
+    senders: int = 1  # how many different senders have failed lately, this one included
