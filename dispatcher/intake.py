@@ -71,12 +71,12 @@ class Intake:
         if message is None or sender is None or verdict.decision == "silent":
             return None, None, delivery
         if verdict.decision == "refused":
-            return None, self._composer.invalid_token(sender.address, sender.language, message), delivery
+            return None, self._composer.invalid_token(sender, message), delivery
         inventory = self._inventory.read()
         try:
             request = parse(verdict.subject or "", inventory)
         except InvalidCommand as error:
-            reply = self._composer.rejected(sender.address, sender.language, message, error)
+            reply = self._composer.rejected(sender, message, error)
             return None, reply, _delivery(raw, message, "refused", "grammar", str(error))
         order = Order.of(
             request,

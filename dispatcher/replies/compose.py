@@ -15,8 +15,9 @@ from typing import Any
 
 from dispatcher.commands import COMMANDS, InvalidCommand
 from dispatcher.errors import SettingsError
-from dispatcher.jobs.job import Job
+from dispatcher.jobs.job import Job, Order
 from dispatcher.mail.message import Message
+from dispatcher.mail.senders import Sender
 from dispatcher.replies import result, table
 from dispatcher.replies.recordings import MOST
 from dispatcher.replies.render import TEMPLATES, Rendered, Renderer
@@ -41,17 +42,27 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class _Thread:
-    """Whom a reply goes to, in which language, and the mail that it answers."""
+class Thread:
+    """Whom a mail goes to, in which language, and the mail that it answers, if it answers one."""
 
     recipient: str
     language: str
-    about: str | None  # Message-ID
-    references: str
+    about: str | None = None  # Message-ID
+    references: str = ""
+
+    @classmethod
+    def of(cls, sender: Sender, message: Message) -> Thread:
+        """Return the thread of a mail of a proved sender."""
+        return cls(sender.address, sender.language, message.message_id, message.references)
+
+    @classmethod
+    def of_order(cls, order: Order) -> Thread:
+        """Return the thread of the mail that ordered a job."""
+        return cls(order.sender or "", order.language, order.message_id, order.references)
 
 
 class Composer:
-    """Composes replies in the settings' branding."""
+    """Composes replies in the settings' branding. Other modules compose theirs with ``compose``."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -63,7 +74,7 @@ class Composer:
     def result(self, job: Job, report: Report, *, privileged: bool = False) -> Reply:
         """Say what a job did on each server and what to do next; what is confidential to the privileged."""
         order = job.order
-        to = _Thread(order.sender or "", order.language, order.message_id, order.references)
+        to = Thread.of_order(order)
         shown = result.view(report, order, order.language, privileged=privileged)
         for most in _ROWS:
             cut = replace(shown, servers=shown.servers[:most], changes=shown.changes[:most])
@@ -81,42 +92,55 @@ class Composer:
     def collecting(self, job: Job, progress: Progress) -> Reply:
         """Say how much there is to collect, and that there will be another mail."""
         order = job.order
-        to = _Thread(order.sender or "", order.language, order.message_id, order.references)
+        to = Thread.of_order(order)
         values = {"job": job, "files": progress.of, "bytes": progress.of_bytes}
-        return self._reply("collecting", to, self._render("collecting", to, values))
+        return self.compose("collecting", to, values)
 
-    def rejected(self, sender: str, language: str, message: Message, error: InvalidCommand) -> Reply:
+    def rejected(self, sender: Sender, message: Message, error: InvalidCommand) -> Reply:
         """Say everything that is wrong with a command, and show one that is right."""
         problems = [
             {
                 "field": problem.field,
                 "value": visible(problem.value, 80),
-                "said": sentence(problem.code, problem.data, language),
+                "said": sentence(problem.code, problem.data, sender.language),
                 "suggestion": visible(problem.suggestion or "", 80),
             }
             for problem in error.problems
         ]
-        to = _Thread(sender, language, message.message_id, message.references)
-        warning = invented(error.invented, language) if error.invented else ""
+        to = Thread.of(sender, message)
+        warning = invented(error.invented, sender.language) if error.invented else ""
         values = {"problems": problems, "corrected": error.corrected, "warning": warning}
-        return self._reply("rejected", to, self._render("rejected", to, values))
+        return self.compose("rejected", to, values)
 
-    def invalid_token(self, sender: str, language: str, message: Message) -> Reply:
+    def invalid_token(self, sender: Sender, message: Message) -> Reply:
         """Say that the token is not valid, and no more than that."""
-        to = _Thread(sender, language, message.message_id, message.references)
+        to = Thread.of(sender, message)
         values = {"example": next(iter(COMMANDS.values())).example}
-        return self._reply("invalid_token", to, self._render("invalid_token", to, values))
+        return self.compose("invalid_token", to, values)
 
-    def _render(self, kind: str, to: _Thread, values: dict[str, Any]) -> Rendered:
+    def compose(self, kind: str, to: Thread, values: Mapping[str, Any], *, cause: str = "") -> Reply:
+        """Fill the templates ``kind``. The same kind, recipient and cause always give the same Message-ID.
+
+        The cause is the mail that it answers; what answers none has to name its own.
+        """
+        return self._reply(kind, to, self._render(kind, to, values), cause=cause)
+
+    def _render(self, kind: str, to: Thread, values: Mapping[str, Any]) -> Rendered:
         return self._renderer.render(
             kind, to.language, {"recipient": to.recipient, "address": self._address, **values}
         )
 
     def _reply(
-        self, kind: str, to: _Thread, rendered: Rendered, attached: Mapping[str, bytes] | None = None
+        self,
+        kind: str,
+        to: Thread,
+        rendered: Rendered,
+        attached: Mapping[str, bytes] | None = None,
+        *,
+        cause: str = "",
     ) -> Reply:
-        cause = hashlib.sha256(f"{kind} {to.recipient} {to.about}".encode()).hexdigest()[:32]
-        message_id = f"<{kind}.{cause}@{self._address.rpartition('@')[2]}>"
+        digest = hashlib.sha256(f"{kind} {to.recipient} {cause or to.about}".encode()).hexdigest()[:32]
+        message_id = f"<{kind}.{digest}@{self._address.rpartition('@')[2]}>"
         html = EmailMessage(self._policy)
         html.set_content(rendered.html, subtype="html")
         html.add_related(self._logo, "image", "png", cid="<logo>", disposition="inline", filename="logo.png")
@@ -129,7 +153,7 @@ class Composer:
         if to.about:
             message["In-Reply-To"] = to.about
             message["References"] = f"{to.references} {to.about}".strip()
-        message["Auto-Submitted"] = "auto-replied"
+        message["Auto-Submitted"] = "auto-replied" if to.about else "auto-generated"  # RFC 3834
         message["X-Auto-Response-Suppress"] = "All"
         message["Content-Language"] = to.language.replace("_", "-")
         message.set_content(rendered.text)

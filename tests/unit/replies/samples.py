@@ -18,6 +18,7 @@ from pathlib import Path
 from dispatcher.commands.parser import InvalidCommand, parse
 from dispatcher.jobs.job import Job, Order, Owner, State
 from dispatcher.mail.message import Message
+from dispatcher.mail.senders import Sender
 from dispatcher.replies.compose import Composer, Reply
 from dispatcher.runs.report import Diff, HostResult, Notice, Progress, Report
 from dispatcher.settings import Branding, Mail, Settings
@@ -28,6 +29,7 @@ SETTINGS = Settings(
     branding=Branding(footer="Suporte: ramal 2000"),
 )
 JAILS = ["asterisk", "recidive", "sshd"]
+ANA = Sender("ana@example.com", "operador", "pt_BR")
 AT = datetime(2026, 11, 23, 14, 5, tzinfo=timezone.utc)
 HOSTILE = (
     "<script>alert(1)</script><b style='font-size:99px'>\u202egnp.exe\u2066 "
@@ -214,7 +216,7 @@ def rejected(subject: str, language="pt_BR") -> Reply:
         parse(subject, FLEET)
     except InvalidCommand as error:
         return Composer(SETTINGS).rejected(
-            "ana@example.com", language, message(f"[········] {subject}"), error
+            Sender("ana@example.com", "operador", language), message(f"[········] {subject}"), error
         )
     raise AssertionError(f"{subject!r} is valid")
 
@@ -324,7 +326,7 @@ SAMPLES: dict[str, Callable[[], Reply]] = {
     ),
     "rejected": lambda: rejected("CHECKIP=003.3.3.3 SERVIDOR=gv1p"),
     "rejected-homograph": lambda: rejected("СHECKIP=3.3.3.3"),
-    "invalid-token": lambda: Composer(SETTINGS).invalid_token("ana@example.com", "pt_BR", message()),
+    "invalid-token": lambda: Composer(SETTINGS).invalid_token(ANA, message()),
     "hostile": lambda: result(_hostile(), subject="CHECKIP=" + "2001:db8:" * 60),
     "large": lambda: result(_large()),
 }

@@ -23,6 +23,7 @@ from dispatcher.runs.report import Diff, HostResult, Notice, Report
 from dispatcher.settings import Branding
 from tests.unit.inventories import FLEET
 from tests.unit.replies.samples import (
+    ANA,
     LINK,
     MACCHANGE,
     SAMPLES,
@@ -159,7 +160,7 @@ def test_the_same_cause_gives_the_same_message_id():
         composer.result(
             replace(other, order=replace(other.order, sender="z@example.com")), report
         ).message_id,
-        composer.invalid_token("ana@example.com", "pt_BR", message()).message_id,
+        composer.invalid_token(ANA, message()).message_id,
         rejected("CHECKIP=x").message_id,
     }
     assert 5 == len(others)
@@ -400,7 +401,7 @@ def test_an_invalid_token_tells_nothing_about_why():
     """A guesser learns nothing from the answer: it does not depend on what was written."""
     composer = Composer(SETTINGS)
     mails = [
-        read(composer.invalid_token("ana@example.com", "pt_BR", message(subject)))
+        read(composer.invalid_token(ANA, message(subject)))
         for subject in ("[········] CHECKIP=3.3.3.3", "X", "")
     ]
     assert {"Erro - Token Inválido"} == {mail["Subject"] for mail in mails}
