@@ -43,6 +43,16 @@ class StoreError(AthomeError):
     exit_code = 75  # EX_TEMPFAIL
 
 
+class OutrunError(StoreError):
+    """What a mail was judged by has changed before it was taken: it is judged again, and nothing is lost."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Outro processo mudou ao mesmo tempo o que decidia sobre este e-mail.",
+            "Nada foi gravado; ele é examinado de novo em seguida.",
+        )
+
+
 class AlreadyServingError(AthomeError):
     """Another dispatcher holds this state folder: stop it first, or look at its log."""
 

@@ -55,7 +55,12 @@ class Intake:
             log.error("mail %s/%d parked: %s\n%s", raw.folder, raw.uid, type(error).__name__, place)
             self._store.take(_delivery(raw, None, "parked", "exception", type(error).__name__))
             return Disposition.PARKED
-        job_id = self._store.take(delivery, order=order, reply=reply)
+        job_id = self._store.take(
+            delivery,
+            claim=verdict.sender is not None,
+            order=order,
+            replies=(reply,) if reply else (),
+        )
         log.info(
             "mail %s/%d: %s by rule %s (%s)%s",
             raw.folder, raw.uid, delivery.verdict, delivery.rule, delivery.reason,

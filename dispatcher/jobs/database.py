@@ -116,6 +116,15 @@ _ADDED = {
         "tokens ADD COLUMN salt VARCHAR(64)",
         "tokens ADD COLUMN expires_at FLOAT",
         "tokens ADD COLUMN used_at FLOAT",
+        "outbox ADD COLUMN about VARCHAR(998)",
+    ),
+}
+# And what follows for what was there: a mail that was run under an older version is no new one.
+_FILLED = {
+    3: (
+        "INSERT INTO claims SELECT sender, message_id, created_at, 0 FROM jobs WHERE message_id IS NOT NULL",
+        "CREATE INDEX outbox_by_recipient ON outbox (recipient, created_at)",
+        "UPDATE outbox SET about = (SELECT message_id FROM jobs WHERE jobs.id = outbox.job_id)",
     ),
 }
 
@@ -126,6 +135,8 @@ def _upgrade(connection: Connection) -> None:
     for version in range((found or schema.VERSION) + 1, schema.VERSION + 1):
         for change in _ADDED[version]:
             connection.exec_driver_sql(f"ALTER TABLE {change}")
+        for statement in _FILLED.get(version, ()):
+            connection.exec_driver_sql(statement)
         connection.execute(update(schema.schema_version).values(version=version))
 
 

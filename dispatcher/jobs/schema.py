@@ -40,7 +40,7 @@ messages = Table(
     Column("sender", String(320)),  # as claimed by From; believed only when verdict is 'admitted'
     Column("message_id", String(998)),
     Column("subject", Text),  # what follows the token; the token's place is marked
-    Column("verdict", String(16), nullable=False),  # admitted | refused | silent | parked
+    Column("verdict", String(16), nullable=False),  # admitted | refused | repeated | silent | parked
     Column("rule", String(32), nullable=False),  # the rule that decided
     Column("reason", Text, nullable=False),
     Column("job_id", ForeignKey("jobs.id")),
@@ -110,6 +110,7 @@ outbox = Table(
     Column("message_id", String(255), nullable=False, unique=True),  # deterministic: one reply per cause
     Column("job_id", ForeignKey("jobs.id")),
     Column("recipient", String(320), nullable=False),
+    Column("about", String(998)),  # Message-ID of the mail that it answers; null: it answers none
     Column("message", LargeBinary, nullable=False),  # the whole mail, RFC 5322
     Column("state", String(8), nullable=False),  # waiting | sent | dead
     Column("attempts", Integer, nullable=False, default=0),
@@ -118,6 +119,7 @@ outbox = Table(
     Column("sent_at", Float),
     Column("error", Text),
     Index("outbox_by_state", "state", "not_before"),
+    Index("outbox_by_recipient", "recipient", "created_at"),
 )
 
 senders = Table(

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from dispatcher.errors import NotFoundError
+from dispatcher.errors import NotFoundError, OutrunError
+from dispatcher.jobs import marks
 from dispatcher.jobs.database import transaction
 from dispatcher.jobs.job import Job, Order, Owner, State
 from dispatcher.jobs.queries import UNFINISHED, as_job, has_elder, is_locked_out
-from dispatcher.jobs.schema import job_servers, jobs, locks, messages, outbox
+from dispatcher.jobs.schema import claims, confirmations, job_servers, jobs, locks, messages, outbox
+from dispatcher.mail.proof import Failure, Pending, Proof
 from dispatcher.replies.compose import Reply
 from dispatcher.runs.report import Report
 
@@ -34,7 +38,7 @@ class Delivery:
     sender: str | None
     message_id: str | None
     subject: str | None
-    verdict: str  # admitted | refused | silent | parked
+    verdict: str  # admitted | refused | repeated | silent | parked
     rule: str
     reason: str
 
@@ -46,36 +50,82 @@ class Store:
         self.engine = engine
 
     def take(
-        self, delivery: Delivery, *, order: Order | None = None, reply: Reply | None = None
+        self,
+        delivery: Delivery,
+        *,
+        claim: bool = False,
+        order: Order | None = None,
+        pending: Pending | None = None,
+        proof: Proof | None = None,
+        failure: Failure | None = None,
+        replies: Sequence[Reply] = (),
     ) -> int | None:
-        """Record a mail together with what follows from it: a job, a reply, or nothing.
+        """Record a mail together with what follows from it: a job, replies, or nothing.
 
-        Returns the new job's id. A delivery that was taken before has no further effect, and a second mail of
-        the same sender and Message-ID gets no second job.
+        ``claim``: its sender is proved, so a second delivery of it is none; what else is given implies it.
+        ``order`` becomes a job, which is queued or, with ``pending``, waits for its sender's confirmation.
+        ``proof`` is used up; that of a confirmation lets the job start which waited for it.
+        The first of ``replies`` that goes to the sender is the answer, and goes out again when the mail comes
+        again (verdict ``repeated``).
+
+        Returns the id of the new or confirmed job. A delivery that was taken before has no further effect.
+        Raises OutrunError, and records nothing, when the mail, its code or its confirmation has been used
+        since it was judged.
         """
-        with transaction(self.engine) as connection:
-            row = {field: getattr(delivery, field) for field in Delivery.__dataclass_fields__}
-            if order is not None and self._seen(connection, order):
-                order, row = (
-                    None,
-                    row | {"verdict": "silent", "rule": "replay", "reason": "the job exists already"},
-                )
-            job_id = None
-            try:
-                with connection.begin_nested():
-                    if order is not None:
-                        job_id = self._insert(connection, order, Owner.SERVE, claim=None)
-                    connection.execute(insert(messages).values(**row, seen_at=time.time(), job_id=job_id))
-            except IntegrityError:  # another reader was faster: its transaction holds everything
-                return None
-            if reply is not None:
-                self._post(connection, reply, job_id)
-            return job_id
+        now = time.time()
+        row: dict[str, Any] = {field: getattr(delivery, field) for field in Delivery.__dataclass_fields__}
+        sender, message_id = delivery.sender, delivery.message_id
+        try:
+            with transaction(self.engine) as connection:
+                if _taken(connection, delivery):
+                    return None
+                job_id = None
+                if claim or order or proof or failure:
+                    job_id = marks.leave(
+                        connection, sender or "", message_id or "", proof=proof, failure=failure, now=now
+                    )
+                elif delivery.verdict == "repeated":
+                    row |= marks.repeat(connection, sender or "", message_id or "")
+                if order is not None:
+                    state = State.AWAITING_CONFIRMATION if pending else State.QUEUED
+                    job_id = self._insert(connection, order, Owner.SERVE, claim=None, state=state)
+                    if pending is not None:
+                        marks.wait_for(connection, job_id, order.sender, pending)
+                connection.execute(insert(messages).values(**row, seen_at=now, job_id=job_id))
+                for reply in replies:
+                    about = message_id if reply.recipient == sender else None
+                    self._post(connection, reply, job_id, about)
+                return job_id
+        except IntegrityError:  # what two may not have, somebody else has had
+            raise OutrunError from None
 
     def seen(self, sender: str, message_id: str) -> bool:
-        """Whether this sender's mail has been made a job already."""
+        """Whether this mail of a proved sender was taken before."""
+        mine = exists().where(claims.c.sender == sender, claims.c.message_id == message_id)
         with transaction(self.engine) as connection:
-            return self._job_of_mail(connection, sender, message_id)
+            return bool(connection.execute(select(mine)).scalar())
+
+    def overdue(self, now: float) -> list[Job]:
+        """Return the jobs that nobody has confirmed in time."""
+        late = (
+            select(jobs.c.id)
+            .join(confirmations, confirmations.c.job_id == jobs.c.id)
+            .where(jobs.c.state == State.AWAITING_CONFIRMATION.value, confirmations.c.expires_at <= now)
+            .order_by(jobs.c.id)
+        )
+        with transaction(self.engine) as connection:
+            return [self._job(connection, job_id) for job_id in connection.execute(late).scalars()]
+
+    def expire(self, job: Job, reply: Reply | None) -> bool:
+        """End a job that nobody has confirmed, and post what its sender is told, as one. False: too late."""
+        waiting = (jobs.c.id == job.id) & (jobs.c.state == State.AWAITING_CONFIRMATION.value)
+        ended = {"state": State.EXPIRED.value, "finished_at": time.time()}
+        with transaction(self.engine) as connection:
+            if connection.execute(update(jobs).where(waiting).values(ended)).rowcount != 1:
+                return False
+            if reply is not None:
+                self._post(connection, reply, job.id, job.order.message_id)
+            return True
 
     def submit(self, order: Order) -> Job:
         """Queue a command from the shell. The job is this process's own; ``renew`` keeps it."""
@@ -143,7 +193,7 @@ class Store:
                 return False
             connection.execute(delete(locks).where(locks.c.job_id == job.id))
             if reply is not None:
-                self._post(connection, reply, job.id)
+                self._post(connection, reply, job.id, job.order.message_id)
             return True
 
     def post(self, job: Job, reply: Reply) -> None:
@@ -151,7 +201,7 @@ class Store:
         mine = exists().where(jobs.c.id == job.id, jobs.c.claim == job.claim, jobs.c.state.in_(UNFINISHED))
         with transaction(self.engine) as connection:
             if connection.execute(select(mine)).scalar():
-                self._post(connection, reply, job.id)
+                self._post(connection, reply, job.id, job.order.message_id)
 
     def requeue(self) -> list[int]:
         """Put back what the service was running when it died. Only for who holds the service's lock file."""
@@ -178,7 +228,9 @@ class Store:
             return [self._job(connection, job_id) for job_id in found.scalars()]
 
     @staticmethod
-    def _insert(connection: Connection, order: Order, owner: Owner, claim: str | None) -> int:
+    def _insert(
+        connection: Connection, order: Order, owner: Owner, claim: str | None, state: State = State.QUEUED
+    ) -> int:
         now = time.time()
         job_id = connection.execute(
             insert(jobs)
@@ -192,7 +244,7 @@ class Store:
                 servers=list(order.servers),
                 check=order.check,
                 language=order.language,
-                state=State.QUEUED.value,
+                state=state.value,
                 attempts=0,
                 owner=owner.value,
                 claim=claim,
@@ -206,15 +258,7 @@ class Store:
         return int(job_id)
 
     @staticmethod
-    def _job_of_mail(connection: Connection, sender: str | None, message_id: str | None) -> bool:
-        known = exists().where(jobs.c.sender == sender, jobs.c.message_id == message_id)
-        return bool(connection.execute(select(known)).scalar())
-
-    def _seen(self, connection: Connection, order: Order) -> bool:
-        return self._job_of_mail(connection, order.sender, order.message_id)
-
-    @staticmethod
-    def _post(connection: Connection, reply: Reply, job_id: int | None) -> None:
+    def _post(connection: Connection, reply: Reply, job_id: int | None, about: str | None) -> None:
         """Put a reply into the outbox; the same cause twice gives the same Message-ID, and one mail."""
         if connection.execute(select(exists().where(outbox.c.message_id == reply.message_id))).scalar():
             return
@@ -223,6 +267,7 @@ class Store:
                 message_id=reply.message_id,
                 job_id=job_id,
                 recipient=reply.recipient,
+                about=about,
                 message=reply.mime,
                 state="waiting",
                 not_before=0.0,
@@ -253,3 +298,13 @@ class Store:
             select(job_servers.c.server).where(job_servers.c.job_id == job_id).order_by(job_servers.c.server)
         )
         return as_job(row, tuple(connection.execute(names).scalars()))
+
+
+def _taken(connection: Connection, delivery: Delivery) -> bool:
+    """Whether this very delivery was taken before: we died between the commit and the move of the mail."""
+    same = exists().where(
+        messages.c.folder == delivery.folder,
+        messages.c.uidvalidity == delivery.uidvalidity,
+        messages.c.uid == delivery.uid,
+    )
+    return bool(connection.execute(select(same)).scalar())

@@ -4,11 +4,12 @@ import os
 import stat
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select, text, update
 
-from dispatcher.errors import NotFoundError, SettingsError, StoreError
+from dispatcher.errors import NotFoundError, OutrunError, SettingsError, StoreError
 from dispatcher.jobs import database, schema
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.job import Order, Owner, State
@@ -30,17 +31,17 @@ def order(*servers: str, locks=None, sender="ana@example.com", message_id="<1@ex
     )  # fmt: skip
 
 
-def delivery(uid: int) -> Delivery:
+def delivery(uid: int, number: int = 1) -> Delivery:
     return Delivery(
         folder="INBOX", uidvalidity=4_294_967_295, uid=uid,
-        sender="ana@example.com", message_id="<1@example.com>",
+        sender="ana@example.com", message_id=f"<{number}@example.com>",
         subject="CHECKIP=203.0.113.7", verdict="admitted", rule="token", reason="valid",
     )  # fmt: skip
 
 
 def queue(store: Store, number: int, *servers: str, locks=None) -> int:
     one = order(*servers, locks=locks, message_id=f"<{number}@example.com>")
-    job_id = store.take(delivery(number), order=one)
+    job_id = store.take(delivery(number, number), order=one)
     assert job_id
     return job_id
 
@@ -82,24 +83,29 @@ def test_a_mail_that_is_taken_twice_makes_one_job(store):
 
 
 def test_a_redelivered_message_makes_one_job_and_leaves_an_audit_row(store):
-    """The same Message-ID of the same sender under another UID is a replay."""
+    """The same Message-ID of the same sender under another UID is no second command."""
     store.take(delivery(1), order=order("gv1p"))
-    assert store.take(delivery(2), order=order("gv1p")) is None
-    assert [("admitted", "token"), ("silent", "replay")] == verdicts(store)
+    with pytest.raises(OutrunError):
+        store.take(delivery(2), order=order("gv1p"))
     assert store.seen("ana@example.com", "<1@example.com>")
+    assert store.take(replace(delivery(2), verdict="repeated", rule="replay")) is None
+    assert [("admitted", "token"), ("repeated", "replay")] == verdicts(store)
+    assert 1 == len(store.recent(10))
 
 
 def test_another_sender_cannot_squat_a_message_id(store):
     """The claim is on sender and Message-ID together."""
-    store.take(delivery(1), order=order("gv1p", sender="eva@example.com"))
-    assert store.take(delivery(2), order=order("gv1p", sender="ana@example.com"))
+    store.take(delivery(1), order=order("gv1p"))
+    assert store.take(
+        replace(delivery(2), sender="eva@example.com"), order=order("gv1p", sender="eva@example.com")
+    )
 
 
 def test_a_rejection_is_posted_once(store):
     """The answer to a bad mail is in the transaction of its audit row, once."""
-    store.take(delivery(1), reply=reply("rejected-1"))
-    store.take(delivery(1), reply=reply("rejected-1"))
-    store.take(delivery(2), reply=reply("rejected-1"))
+    store.take(delivery(1), replies=[reply("rejected-1")])
+    store.take(delivery(1), replies=[reply("rejected-1")])
+    store.take(delivery(2), replies=[reply("rejected-1")])
     assert ["<rejected-1@lab.example>"] == outbox(store)
 
 
@@ -246,6 +252,8 @@ def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path):
     store = Store(connect(url))
     old = queue(store, 1, "gv1p", "gv2p")
     with store.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM claims")
+        connection.exec_driver_sql("DROP INDEX outbox_by_recipient")
         for change in (change for changes in database._ADDED.values() for change in changes):
             table, column = change.split()[0], change.split()[3]
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {column}")
@@ -255,6 +263,7 @@ def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path):
     assert ("gv1p", "gv2p") == job.order.servers == job.order.locks
     new = queue(store, 2, "gv3p", locks=("audio",))
     assert (("gv3p",), ("audio",)) == (store.job(new).order.servers, store.job(new).order.locks)
+    assert store.seen("ana@example.com", "<1@example.com>")
     assert connect(url)
 
 

@@ -1,0 +1,100 @@
+"""What a mail leaves in the database so that it, its code and its confirmation count once.
+
+Each function is a part of the transaction that takes the mail, and raises OutrunError when somebody else was
+faster since the mail was judged.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, select, update
+
+from dispatcher.errors import OutrunError
+from dispatcher.jobs.job import State
+from dispatcher.jobs.schema import claims, confirmations, jobs, outbox, senders, tokens, used_codes
+from dispatcher.mail.proof import Failure, Pending, Proof
+
+REPEATS = 3  # so often the answer to a mail that is delivered again is sent again
+
+
+def leave(
+    connection: Connection,
+    sender: str,
+    message_id: str,
+    *,
+    proof: Proof | None,
+    failure: Failure | None,
+    now: float,
+) -> int | None:
+    """Take a mail of a proved sender for good: a second delivery breaks the primary key.
+
+    Returns the job that its proof, a confirmation, lets start.
+    """
+    connection.execute(insert(claims).values(sender=sender, message_id=message_id, claimed_at=now, repeats=0))
+    if failure is not None:
+        _fail(connection, sender, failure, now)
+    return None if proof is None else _use_up(connection, sender, proof, now)
+
+
+def wait_for(connection: Connection, job_id: int, sender: str | None, pending: Pending) -> None:
+    """Keep the code that a job waits for."""
+    row = {"job_id": job_id, "sender": sender, "digest": pending.digest, "expires_at": pending.expires_at}
+    connection.execute(insert(confirmations).values(row))
+
+
+def repeat(connection: Connection, sender: str, message_id: str) -> dict[str, str]:
+    """Let the answer to a claimed mail go out again, as it was; return what the audit is to say instead."""
+    mine = (claims.c.sender == sender) & (claims.c.message_id == message_id)
+    counted = update(claims).where(mine, claims.c.repeats < REPEATS).values(repeats=claims.c.repeats + 1)
+    if not connection.execute(counted).rowcount:
+        return {"verdict": "silent", "reason": f"taken before, and its answer was sent again {REPEATS} times"}
+    answered = (outbox.c.recipient == sender) & (outbox.c.about == message_id)
+    last = connection.execute(
+        select(outbox.c.id).where(answered).order_by(outbox.c.id.desc()).limit(1)
+    ).scalar()
+    again = (outbox.c.id == last) & (outbox.c.state != "waiting")
+    connection.execute(update(outbox).where(again).values(state="waiting", attempts=0, not_before=0.0))
+    return {}
+
+
+def _fail(connection: Connection, sender: str, failure: Failure, now: float) -> None:
+    """Write down one more wrong token, unless another one was written down since this one was counted."""
+    same = (senders.c.address == sender) & senders.c.failed_at.is_not_distinct_from(failure.after)
+    values = {"failures": failure.number, "failed_at": now, "locked_until": failure.locked_until}
+    _one(connection.execute(update(senders).where(same).values(values)).rowcount)
+
+
+def _use_up(connection: Connection, sender: str, proof: Proof, now: float) -> int | None:
+    """Write down that a proof was used. Whoever had one begins again without wrong tokens."""
+    if proof.token_id is not None:
+        counts = (tokens.c.id == proof.token_id) & tokens.c.enabled
+        _one(connection.execute(update(tokens).where(counts).values(used_at=now)).rowcount)
+    if proof.step is not None:
+        connection.execute(insert(used_codes).values(token_id=proof.token_id, step=proof.step))
+    connection.execute(
+        update(senders)
+        .where(senders.c.address == sender)
+        .values(failures=None, failed_at=None, locked_until=None)
+    )
+    return None if proof.confirmation is None else _confirm(connection, sender, proof.confirmation, now)
+
+
+def _confirm(connection: Connection, sender: str, confirmation: int, now: float) -> int:
+    """Let the job behind a confirmation start, once."""
+    unused = (
+        (confirmations.c.id == confirmation)
+        & (confirmations.c.sender == sender)
+        & confirmations.c.used_at.is_(None)
+        & (confirmations.c.expires_at > now)
+    )
+    _one(connection.execute(update(confirmations).where(unused).values(used_at=now)).rowcount)
+    job_id = connection.execute(
+        select(confirmations.c.job_id).where(confirmations.c.id == confirmation)
+    ).scalar_one()
+    waiting = (jobs.c.id == job_id) & (jobs.c.state == State.AWAITING_CONFIRMATION.value)
+    _one(connection.execute(update(jobs).where(waiting).values(state=State.QUEUED.value)).rowcount)
+    return int(job_id)
+
+
+def _one(rows: int) -> None:
+    if rows != 1:
+        raise OutrunError
