@@ -1,7 +1,7 @@
 """The role's module, step by step as its tasks run it, without Ansible around it.
 
-As a command, `python -m benchmarks.role ARGUMENTS.json`, it goes from the window to the finished archive in
-one process; with `--step NAME` it does one step, as Ansible does, and keeps what the tasks hand on.
+As a command, `python -m benchmarks.role ARGUMENTS.json --step NAME…`, it does one step, as Ansible does, or some
+of them in one process, and keeps what the tasks hand on.
 """
 
 from __future__ import annotations
@@ -50,9 +50,8 @@ def _addresses(opening: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    """Do one step or all of them."""
-    path = Path(sys.argv[1])
-    names = sys.argv[3:] or STEPS
+    """Do these steps."""
+    path, names = Path(sys.argv[1]), sys.argv[3:]
     module, arguments = load(), json.loads(path.read_text())
     for name in names:
         arguments = step(module, name, arguments)

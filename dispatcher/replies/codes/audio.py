@@ -92,6 +92,12 @@ RESULTS: dict[str, Entry] = {
     "audio.stopped": Entry(
         N_("A montagem do arquivo foi interrompida, e nada ficou pela metade."), advice=_AGAIN
     ),
+    "audio.too_slow": Entry(
+        N_(
+            "A montagem do arquivo demorou demais: {files:number} de {of:number} gravações. Nada foi publicado."
+        ),
+        advice=_LESS,
+    ),
     "audio.busy": Entry(
         N_("O mesmo pedido já está sendo atendido, e não terminou a tempo."),
         advice=N_("Espere o e-mail dele. Se não vier, envie o mesmo comando de novo."),

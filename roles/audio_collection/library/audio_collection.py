@@ -1116,9 +1116,12 @@ class Builder(object):
         self.digest = hashlib.sha256()
 
     def tell(self, wait=1.0):
-        """Write down how far it is; end when nobody has asked for it for long."""
+        """Write down how far it is; end when nobody has asked for it for long, or when it takes too long."""
         if time.time() - self.told < wait:
             return
+        if time.time() > self.about["until"]:
+            raise Stop("too_slow", "the archive took longer than audio_collection_patience has it",
+                       files=self.files, of=len(self.plan.recordings))
         self.told = time.time()
         self.desk.put("progress", {
             "attempt": self.about["attempt"], "pid": os.getpid(), "files": self.files,
@@ -1556,7 +1559,8 @@ class Work(object):
             reserve = self.publish.get("reserve")
             reserve = RESERVE if reserve is None else int(reserve)
             open_sink = lambda: Disk(self.publish["folder"], opening["name"], most_bytes(plan), reserve)
-        about = {"attempt": opening["attempt"], "name": opening["name"], "extensions": self.extensions}
+        about = {"attempt": opening["attempt"], "name": opening["name"], "extensions": self.extensions,
+                 "until": time.time() + self.args["patience"]}
         # The store's threads do not survive a fork: the builder makes its own.
         open_source = lambda: source_of(self.layout, self.args["source"])
         detach(Builder(desk, plan, about, open_source, open_sink).work)
@@ -1653,7 +1657,7 @@ class Work(object):
 DEFAULTS = {
     "state": "", "server": "", "audios_from": "", "extensions": [], "start": "", "end": "", "layout": {},
     "source": {}, "publish": {}, "limits": {}, "state_dir": "/var/lib/athome-audio", "window": {}, "plan": {},
-    "found": {}, "found_notices": [], "opening": {}, "addresses": "", "archive": {}, "reused": False, "wait": 2, "now": 0,
+    "found": {}, "found_notices": [], "opening": {}, "addresses": "", "archive": {}, "reused": False, "wait": 2, "patience": 6600, "now": 0,
 }
 STATES = ("window", "planned", "opened", "started", "built", "closed", "aborted")
 

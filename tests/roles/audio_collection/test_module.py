@@ -600,6 +600,17 @@ def test_the_builder_is_killed(request_of, python, number):
     assert "audio.stopped" == killed(ask, kill, 0.1)["code"]
 
 
+def test_patience_ends(ask):
+    """An archive that takes longer than it may is given up with its own code, and leaves nothing."""
+    twenty(ask)
+    slow(ask, 0.3)
+    ask.arguments["patience"] = 1
+    result = ask.run()
+    assert ("audio.too_slow", 20) == (result["code"], result["data"]["of"])
+    assert 0 < result["data"]["files"] < 20
+    assert ([], []) == (ask.archives(), ask.debris())
+
+
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 25))])
 def test_the_builder_is_killed_at_any_moment(ask, seed):
     """Whenever the builder is killed, an archive is there as a whole or not at all, and the next run
