@@ -94,7 +94,8 @@ RESULTS: dict[str, Entry] = {
     ),
     "audio.too_slow": Entry(
         N_(
-            "A montagem do arquivo demorou demais: {files:number} de {of:number} gravações. Nada foi publicado."
+            "A montagem do arquivo demorou demais: {files:number} de {of:number} gravações. Nada foi "
+            "publicado."
         ),
         advice=_LESS,
     ),
