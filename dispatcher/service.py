@@ -19,6 +19,7 @@ from dispatcher.jobs.database import connect
 from dispatcher.jobs.store import Store
 from dispatcher.jobs.worker import Worker
 from dispatcher.mail.admission import Admission
+from dispatcher.mail.dns import Resolver
 from dispatcher.mail.mailbox import Mailbox
 from dispatcher.mail.senders import Senders
 from dispatcher.mail.tokens import Tokens
@@ -48,9 +49,16 @@ class Service:
         self._inventory = InventorySource(settings.inventory)
         composer = Composer(settings)
         self._worker = Worker(self._store, Runner(settings), composer, settings.runs)
+        if mail.authentication == "results_only":
+            log.warning(
+                "mail.authentication is results_only: no signature is checked here, and a mail is believed"
+                " when %s says dmarc=pass; see docs/SEGURANCA.md",
+                mail.results_of,
+            )
         admission = Admission(
-            mail, Senders(self._engine), Tokens(self._engine, tokens.pepper()), self._store.seen
-        )
+            mail, Senders(self._engine), Tokens(self._engine, tokens.pepper()), self._store.seen,
+            Resolver([str(address) for address in mail.nameservers], mail.dns_timeout),
+        )  # fmt: skip
         self._intake = Intake(self._store, admission, composer, self._inventory, self._taken)
         self._mailbox = Mailbox(imap, max_bytes=mail.max_bytes)
         self._outbox = Outbox(self._engine, smtp)

@@ -3,9 +3,9 @@
 Until the sender is proved, the answer is silence: an answer would tell a forger what to try next, and would
 reach the person whose address was forged. After that somebody has made a mistake, and is told so.
 
-Questions that are still to come have their places in this order: a DKIM check of our own right after
-`authentication`; the lock-out after wrong tokens, and one-time codes, in `token`, where the sender is proved,
-so that no forger can lock anybody out; and what this sender may do, after `token`.
+Questions that are still to come have their places in this order: the lock-out after wrong tokens, and
+one-time codes, in `token`, where the sender is proved, so that no forger can lock anybody out; and what this
+sender may do, after `token`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from dispatcher.mail import rules
+from dispatcher.mail.dns import Resolver
 from dispatcher.mail.message import Message, RawMessage
 from dispatcher.mail.rules import Case
 from dispatcher.mail.senders import Sender, Senders
@@ -42,6 +43,7 @@ RULES = (
     Rule("whitelist", rules.whitelist, otherwise="silent"),
     Rule("automatic", rules.automatic, otherwise="silent"),
     Rule("authentication", rules.authenticated, otherwise="silent"),
+    Rule("signature", rules.signed, otherwise="silent"),
     Rule("replay", rules.replay, otherwise="silent"),
     Rule("token", rules.token, otherwise="refused"),
 )
@@ -52,7 +54,7 @@ class Step(NamedTuple):
 
     rule: str
     passed: bool
-    reason: str  # empty when passed
+    reason: str  # when passed: empty, or why the rule did not ask
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,22 +79,34 @@ class Admission:
     """The rules with what they ask. ``seen(sender, message_id)`` tells whether that mail was taken before."""
 
     def __init__(
-        self, settings: Mail, senders: Senders, tokens: Tokens, seen: Callable[[str, str], bool]
+        self,
+        settings: Mail,
+        senders: Senders,
+        tokens: Tokens,
+        seen: Callable[[str, str], bool],
+        resolver: Resolver,
     ) -> None:
         self._settings = settings
         self._senders = senders
         self._tokens = tokens
         self._seen = seen
+        self._resolver = resolver
 
     def judge(self, raw: RawMessage) -> Verdict:
-        """Return the verdict. Raises StoreError when the database cannot be asked: the mail must wait."""
+        """Return the verdict.
+
+        Raises StoreError when the database cannot be asked: every mail must wait; and LookupLaterError when
+        the DNS cannot: this mail must wait.
+        """
         case = Case(
-            raw=raw, settings=self._settings, senders=self._senders, tokens=self._tokens, seen=self._seen
-        )
+            raw=raw, settings=self._settings, senders=self._senders, tokens=self._tokens, seen=self._seen,
+            resolver=self._resolver,
+        )  # fmt: skip
         trace: list[Step] = []
         for rule in RULES:
+            case.remark = ""
             reason = rule.check(case)
-            trace.append(Step(rule.name, reason is None, reason or ""))
+            trace.append(Step(rule.name, reason is None, reason or case.remark))
             if reason is not None:
                 return Verdict(
                     decision=rule.otherwise, rule=rule.name, reason=reason,

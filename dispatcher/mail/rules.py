@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
-from dispatcher.mail import authentication
+from dispatcher.mail import authentication, signature
 from dispatcher.mail.address import normalise
+from dispatcher.mail.dns import LookupLaterError, Resolver
 from dispatcher.mail.message import MalformedMessage, Message, RawMessage, parse
 from dispatcher.mail.senders import Sender, Senders
 from dispatcher.mail.subject import NoToken, open_subject
@@ -31,6 +32,8 @@ class Case:
     senders: Senders
     tokens: Tokens
     seen: Callable[[str, str], bool]
+    resolver: Resolver
+    remark: str = ""  # of a rule that lets the mail pass without having asked: why
     message: Message = field(init=False)  # from the rule `headers` on
     sender: Sender = field(init=False)  # from the rule `whitelist` on
     subject: str = field(init=False)  # without the token, from the rule `token` on
@@ -80,6 +83,23 @@ def automatic(case: Case) -> str | None:
 def authenticated(case: Case) -> str | None:
     """Ask whether our own mail server says that it comes from the domain in From."""
     return authentication.judge(case.message, case.settings.results_of)
+
+
+def signed(case: Case) -> str | None:
+    """Ask whether From's domain has signed what decides.
+
+    Raises LookupLaterError while the DNS does not give the key; not for longer than a mail may be old.
+    """
+    if case.settings.authentication == "results_only":
+        case.remark = "not asked: mail.authentication is results_only"
+        return None
+    raw = case.raw
+    try:
+        return signature.judge(case.message, raw.raw, raw.internaldate, case.resolver)
+    except LookupLaterError:
+        if datetime.now(timezone.utc) - raw.internaldate > timedelta(seconds=case.settings.max_age):
+            return "the DNS has not given the signature's key in all this time"
+        raise
 
 
 def replay(case: Case) -> str | None:

@@ -6,6 +6,7 @@ import pytest
 
 from dispatcher.jobs.database import connect
 from dispatcher.mail.admission import Admission
+from dispatcher.mail.dns import Resolver
 from dispatcher.mail.senders import Senders
 from dispatcher.mail.tokens import Tokens
 from dispatcher.settings import Imap, Mail
@@ -30,7 +31,7 @@ def judged(inbox, tmp_path):
     for address in (OPERATOR, STRANGER):
         senders.add(address)
     settings = Mail(address=USER, authserv_id="mail.lab.example")
-    admission = Admission(settings, senders, tokens, lambda _sender, _message_id: False)
+    admission = Admission(settings, senders, tokens, lambda _sender, _message_id: False, Resolver())
     with Reading(inbox) as reading:
 
         def verdict(message_id):
