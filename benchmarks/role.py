@@ -1,7 +1,7 @@
 """The role's module, step by step as its tasks run it, without Ansible around it.
 
-As a command, `python -m benchmarks.role ARGUMENTS.json --step NAME…`, it does one step, as Ansible does, or some
-of them in one process, and keeps what the tasks hand on.
+As a command, `python -m benchmarks.role ARGUMENTS.json --step NAME…`, it does one step, as Ansible does, or
+several in one process, and keeps what the tasks hand on.
 """
 
 from __future__ import annotations
