@@ -13,6 +13,7 @@ from dispatcher.inventory import InventorySource
 from dispatcher.jobs.job import Order
 from dispatcher.jobs.store import Delivery, Store
 from dispatcher.mail.admission import Admission, Verdict
+from dispatcher.mail.dns import LookupLaterError
 from dispatcher.mail.mailbox import Disposition
 from dispatcher.mail.message import Message, RawMessage
 from dispatcher.replies.compose import Composer, Reply
@@ -41,12 +42,16 @@ class Intake:
         """Decide and record; when this returns, the mail may leave the inbox.
 
         Raises AthomeError when that is not possible now (database, inventory): the mail has to come again.
+        While the DNS alone does not answer, this mail has to come again later, and nothing is recorded.
         A mail whose header cannot be read, or that no rule was made for, is parked for a person with an audit
         row: not lost, and not tried for ever.
         """
         try:
             verdict = self._admission.judge(raw)
             order, reply, delivery = self._consequence(raw, verdict)
+        except LookupLaterError as error:
+            log.warning("mail %s/%d waits: %s", raw.folder, raw.uid, error)
+            return Disposition.LATER
         except AthomeError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the mails behind it must not wait

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import enum
 import logging
+import math
 import random
+import time
 from collections.abc import Callable
 from threading import Event
+from typing import NamedTuple
 
 import imap_tools
 
@@ -23,6 +26,7 @@ from dispatcher.settings import Imap
 log = logging.getLogger(__name__)
 
 _SLOW = 300.0  # seconds until a refused password is tried again: sooner, and the account may be locked
+_LATER = 30.0, 300.0  # seconds until a mail comes again that could not be decided: at first, and at most
 _ROUNDS = 10  # searches without a mail to handle, until even a talkative server is believed to be quiet
 
 
@@ -31,6 +35,7 @@ class Disposition(enum.Enum):
 
     PROCESSED = "processed"
     PARKED = "parked"  # kept for a person
+    LATER = "later"  # stays in the inbox, and is handed over again; the mails behind it do not wait
 
 
 Handle = Callable[[RawMessage], Disposition]
@@ -54,6 +59,11 @@ class Backoff:
         self._failures = 0
 
 
+class _Wait(NamedTuple):
+    seconds: float
+    until: float  # time.monotonic()
+
+
 class Mailbox:
     """The dispatcher's mailbox. One reader at a time: two would break the order of commands."""
 
@@ -63,6 +73,7 @@ class Mailbox:
         self._settled: dict[
             tuple[int, int], Disposition
         ] = {}  # handled, but the move failed: by UIDVALIDITY, UID
+        self._waiting: dict[tuple[int, int], _Wait] = {}  # to be handed over again, by the same
 
     def check(self) -> None:
         """Log in once. Raises MailboxError, with the way out, when that is not possible."""
@@ -78,7 +89,8 @@ class Mailbox:
         """Hand over every mail that is or comes in the inbox, until ``stop`` is set. Never gives up.
 
         ``handle`` may raise AthomeError when it cannot do its work now: the mail stays, the first in the
-        queue, and is handed over again. Any other exception is a fault: the mail is parked.
+        queue, and is handed over again. Any other exception is a fault: the mail is parked. One that alone
+        has to wait is handed over again too, after half a minute at first, and holds up no other.
         ``on_state`` hears "connecting", "listening" and "waiting: reason".
         """
         tell = on_state or (lambda _state: None)
@@ -108,7 +120,7 @@ class Mailbox:
                     continue
                 again.reset()
                 backoff.reset()  # not before: a server may take the login and fail at the first mail
-                connection.idle(self._imap.idle, stop.is_set)
+                connection.idle(self._until_next(), stop.is_set)
         finally:
             connection.close()
 
@@ -118,7 +130,10 @@ class Mailbox:
         while fruitless < _ROUNDS:
             connection.arrivals_announced()  # forget older news: the search that follows sees those mails
             fruitless += 1
-            for uid in connection.uids():
+            uids = connection.uids()
+            here = {(connection.uidvalidity, uid) for uid in uids}
+            self._waiting = {key: wait for key, wait in self._waiting.items() if key in here}
+            for uid in uids:
                 if stop.is_set():
                     return
                 if self._take(connection, uid, handle):
@@ -129,12 +144,21 @@ class Mailbox:
     def _take(self, connection: Connection, uid: int, handle: Handle) -> bool:
         """Handle one mail and move it away; False when it stays, or was gone already."""
         key = connection.uidvalidity, uid
+        waiting = self._waiting.get(key)
+        if waiting and time.monotonic() < waiting.until:
+            return False
         try:
             if key not in self._settled:
                 raw = connection.fetch(uid, self._max_bytes)
                 if raw is None:  # somebody else has moved or deleted it
                     return False
-                self._settled[key] = self._handled(raw, handle)
+                disposition = self._handled(raw, handle)
+                if disposition is Disposition.LATER:
+                    first, longest = _LATER
+                    seconds = min(2 * waiting.seconds, longest) if waiting else first
+                    self._waiting[key] = _Wait(seconds, time.monotonic() + seconds)
+                    return False
+                self._settled[key] = disposition
             parked = self._settled[key] is Disposition.PARKED
             connection.move(uid, self._imap.parked if parked else self._imap.processed)
         except imap_tools.UnexpectedCommandStatusError as error:
@@ -142,6 +166,11 @@ class Mailbox:
             return False
         del self._settled[key]
         return True
+
+    def _until_next(self) -> float:
+        """Return for how many seconds there is nothing to do but to listen."""
+        soonest = min((wait.until for wait in self._waiting.values()), default=math.inf)
+        return min(self._imap.idle, max(soonest - time.monotonic(), 0.1))
 
     @staticmethod
     def _handled(raw: RawMessage, handle: Handle) -> Disposition:

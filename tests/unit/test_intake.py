@@ -12,6 +12,7 @@ from dispatcher.jobs import schema
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.store import Store
 from dispatcher.mail.admission import Verdict
+from dispatcher.mail.dns import LookupLaterError
 from dispatcher.mail.mailbox import Disposition
 from dispatcher.mail.message import Message, RawMessage
 from dispatcher.mail.senders import Sender
@@ -127,6 +128,13 @@ def test_a_mail_waits_while_it_cannot_be_decided(store, take, problem):
     with pytest.raises(type(problem)):
         take(problem)
     assert [] == rows(store, schema.messages, "id")
+
+
+def test_a_mail_that_waits_for_the_dns_holds_no_other_up(store, take, caplog):
+    """It stays in the inbox without a row or an answer, and the log says what it waits for."""
+    assert Disposition.LATER is take(LookupLaterError("O DNS não responde.", "Confira a rede."))
+    assert [] == rows(store, schema.messages, "id")
+    assert "O DNS não responde." in caplog.text
 
 
 def test_a_broken_inventory_keeps_the_mail(store, take):

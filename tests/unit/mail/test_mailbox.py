@@ -542,3 +542,40 @@ def test_backoff_grows_to_its_limit():
     assert max(waits) > 50
     backoff.reset()
     assert backoff.next() <= 0.2
+
+
+def test_a_mail_that_has_to_wait_holds_no_other_up(serve, pem, monkeypatch):
+    """A mail that cannot be decided yet stays and comes again by itself; the ones behind it are handled."""
+    monkeypatch.setattr(module, "_LATER", (0.2, 0.3))
+    decided = threading.Event()
+
+    def handle(raw):
+        waits = raw.uid == 1 and not decided.is_set()
+        return Disposition.LATER if waits else Disposition.PROCESSED
+
+    server = serve()
+    server.deliver()
+    server.deliver()
+    with Reading(imap(server, pem), handle) as reading:
+        wait_for(lambda: processed(server) == [2] and reading.handled.count(1) > 2)
+        server.deliver()
+        wait_for(lambda: processed(server) == [2, 3])
+        decided.set()
+        wait_for(lambda: processed(server) == [2, 3, 1])
+
+
+def test_a_mail_that_waits_and_is_deleted_is_forgotten(serve, pem, monkeypatch):
+    """Nothing is kept of a mail that somebody takes out of the inbox while it waits."""
+    monkeypatch.setattr(module, "_LATER", (0.2, 0.3))
+    server = serve()
+    server.deliver()
+    mailbox = Mailbox(imap(server, pem))
+    stop = threading.Event()
+    thread = threading.Thread(target=mailbox.run, args=(lambda _raw: Disposition.LATER, stop))
+    thread.start()
+    wait_for(lambda: mailbox._waiting)
+    del server.folders["INBOX"][1]
+    wait_for(lambda: not mailbox._waiting)
+    stop.set()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
