@@ -1,14 +1,19 @@
 """The one table of commands. A new command is one module here and one row."""
 
-from dispatcher.commands.base import Command, InvalidCommand, Problem
+from dispatcher.commands.base import Command, InvalidCommand, NotPermitted, Problem
 from dispatcher.commands.checkip import CheckIp
+from dispatcher.commands.help import Help
 from dispatcher.commands.macchange import MacChange
 from dispatcher.commands.ramais import Ramais
+from dispatcher.commands.whitelist import Whitelist
 
 COMMANDS: dict[str, type[Command]] = {
     "CHECKIP": CheckIp,
     "MACCHANGE": MacChange,
     "RAMAIS": Ramais,
+    "WHITELIST": Whitelist,
+    "AJUDA": Help,
 }
+ALIASES = {"HELP": "AJUDA"}
 
-__all__ = ["COMMANDS", "Command", "InvalidCommand", "Problem"]
+__all__ = ["ALIASES", "COMMANDS", "Command", "InvalidCommand", "NotPermitted", "Problem"]

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from dispatcher.mail.sender import Role
+from dispatcher.settings import Demand
+
 if TYPE_CHECKING:
     from dispatcher.commands.context import Context
     from dispatcher.inventory import Inventory
@@ -48,27 +51,50 @@ class InvalidCommand(ValueError):  # noqa: N818 - an answer for the sender, not 
         self.invented = invented
 
 
-class Command(BaseModel, ABC):
-    """One validated command. Fields are named after the subject's keys, in lower case and in their order.
+class NotPermitted(ValueError):  # noqa: N818 - the same
+    """A command that there is, for others than this sender: its fields are not even read."""
 
-    Validated with a ``Context``, its values are text as somebody wrote it, and it names only servers that
-    there are. Without one, as a stored command is read again, it keeps what it was accepted with.
+    def __init__(self, kind: type[Command]) -> None:
+        super().__init__(kind.keyword)
+        self.kind = kind
+
+
+class Command(BaseModel, ABC):
+    """One validated command, that a playbook carries out; ``local.py`` has those that need none.
+
+    Fields are named after the subject's keys, in lower case and in their order. Validated with a ``Context``,
+    its values are text as somebody wrote it, and it names only servers that there are. Without one, as a
+    stored command is read again, it keeps what it was accepted with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     keyword: ClassVar[str]  # the subject's first key; also the command's name
-    playbook: ClassVar[str]  # file in playbooks/
-    group: ClassVar[str]  # the inventory group that it may touch
+    playbook: ClassVar[str] = ""  # file in playbooks/; none: the dispatcher itself carries it out
+    group: ClassVar[str] = ""  # the inventory group that it may touch
+    role: ClassVar[Role | None] = "operador"  # the least that may use it; None: whoever may write at all
+    demand: ClassVar[Demand] = "token"  # how sure it has to be of its sender, unless the settings say more
+    always_confirmed: ClassVar[bool] = False  # asks for an answer to its mail, whatever the settings say
     undo_playbook: ClassVar[str | None] = None  # takes a transaction of it back, with Ansible alone
     purpose: ClassVar[str]  # one sentence for the help, a catalogue entry
+    explained: ClassVar[Mapping[str, str]] = {}  # what each part of a subject means, catalogue entries too
     example: ClassVar[str]  # a valid subject, without token
     timeout: ClassVar[int | None] = None  # seconds for its playbook; None: what the settings say
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether it changes nothing anywhere: then a token is proof enough."""
+        return False
 
     @classmethod
     def candidates(cls, inventory: Inventory) -> tuple[str, ...]:
         """Return the servers that it can be about. Without any, the fleet does not have this command."""
         return inventory.groups.get(cls.group, ())
+
+    @classmethod
+    def available(cls, inventory: Inventory) -> bool:
+        """Whether this fleet has the command."""
+        return bool(cls.candidates(inventory))
 
     @classmethod
     def defaults(cls, _context: Context) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dispatcher.commands.base import Command
@@ -21,6 +22,7 @@ class CheckIp(Command):
     purpose: ClassVar[str] = N_(
         "Desbloqueia um endereço IP em todos os servidores e o põe na lista permanente."
     )
+    explained: ClassVar[Mapping[str, str]] = {"CHECKIP": N_("o endereço do cliente, IPv4 ou IPv6")}
     example: ClassVar[str] = "CHECKIP=203.0.113.7"
 
     checkip: Address

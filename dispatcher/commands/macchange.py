@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationInfo, field_validator
@@ -10,6 +11,7 @@ from dispatcher.commands.base import Command
 from dispatcher.commands.fields import Extension, Server, refuse
 from dispatcher.commands.mac import Mac
 from dispatcher.i18n import N_
+from dispatcher.settings import Demand
 
 if TYPE_CHECKING:
     from dispatcher.inventory import Inventory
@@ -27,6 +29,13 @@ class MacChange(Command):
     group: ClassVar[str] = "macchange_servers"
     undo_playbook: ClassVar[str] = "macchange_undo.yml"
     purpose: ClassVar[str] = N_("Troca, acrescenta ou remove o MAC do aparelho de um ramal, em um servidor.")
+    demand: ClassVar[Demand] = "confirmation"
+    explained: ClassVar[Mapping[str, str]] = {
+        "MACCHANGE": N_("o ramal"),
+        "MACATUAL": N_("o MAC de agora; vazio (MACATUAL=), o ramal ainda não tem aparelho"),
+        "MACFUTURO": N_("o MAC do aparelho novo; vazio (MACFUTURO=), o ramal fica sem aparelho"),
+        "SERVER": N_("o servidor do ramal"),
+    }
     example: ClassVar[str] = "MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=010203040599 SERVER=gv2p"
 
     macchange: Extension

@@ -2,15 +2,17 @@
 
 The grammar, ASCII only, keys in any case::
 
-    subject = KEY "=" value *(" " KEY "=" value) [" SIMULAR" / " CHECK"]
+    subject = (KEY "=" value *(" " KEY "=" value) / WORD *(" " word)) [" SIMULAR" / " CHECK"]
 
 A value reaches to the next known key, so that a date may have a space before its time, and may be empty.
+Commands of words (``commands/local.py``) read what stands after their name themselves.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from difflib import get_close_matches
@@ -19,12 +21,14 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from dispatcher.commands import COMMANDS
-from dispatcher.commands.base import Command, InvalidCommand, Problem
+from dispatcher.commands import ALIASES, COMMANDS
+from dispatcher.commands.base import Command, InvalidCommand, NotPermitted, Problem
 from dispatcher.commands.context import Context
 from dispatcher.commands.correction import Correction, corrected
+from dispatcher.commands.local import LocalCommand
 from dispatcher.commands.pairs import KEY, SHOWN, split
 from dispatcher.inventory import Inventory
+from dispatcher.mail.address import normalise
 
 MAX_LENGTH = 998  # RFC 5322: one line
 _CHECK = re.compile(r"\s+(SIMULAR|CHECK)\s*$", re.IGNORECASE)
@@ -45,24 +49,38 @@ class Request:
         return self.command.subject() + (" SIMULAR" if self.check else "")
 
 
-def parse(subject: str, inventory: Inventory, now: datetime | None = None) -> Request:
+def parse(
+    subject: str,
+    inventory: Inventory,
+    now: datetime | None = None,
+    may: Callable[[type[Command]], bool] = lambda _kind: True,
+) -> Request:
     """Return the request of a subject whose token is already off.
 
     The inventory's servers are those that there are, and the commands those that it has servers for. ``now``
-    is the moment that dates are judged at, with its time zone; None: the present one. Raises InvalidCommand,
-    with a correction that is valid on this very inventory, and InventoryError when it has servers for none.
+    is the moment that dates are judged at, with its time zone; None: the present one. ``may`` tells which
+    commands this sender may use: no other is offered. Raises NotPermitted for one of the others,
+    InvalidCommand with a correction that is valid on this very inventory, and InventoryError when it has
+    servers for none.
     Whoever asked for a preview, however misspelt, is never offered the real thing.
     """
-    commands = {word: kind for word, kind in COMMANDS.items() if kind.candidates(inventory)}
-    if not commands:
-        inventory.group(next(iter(COMMANDS.values())).group)  # the error names it
+    commands = available(inventory)
     try:
-        return _Parser(inventory, commands, now or datetime.now(timezone.utc)).parse(subject)
+        permitted = {word: kind for word, kind in commands.items() if may(kind)}
+        return _Parser(inventory, commands, permitted, now or datetime.now(timezone.utc)).parse(subject)
     except InvalidCommand as error:
         preview = any(_means_preview(word) for word in re.findall("[A-Za-z]+", subject[:MAX_LENGTH]))
         if preview and not _CHECK.search(error.corrected):
             raise InvalidCommand(error.problems, f"{error.corrected} SIMULAR", error.invented) from None
         raise
+
+
+def available(inventory: Inventory) -> Mapping[str, type[Command]]:
+    """Return the commands of this fleet. Raises InventoryError when it has servers for none."""
+    commands = {word: kind for word, kind in COMMANDS.items() if kind.available(inventory)}
+    if all(issubclass(kind, LocalCommand) for kind in commands.values()):
+        inventory.group(next(iter(COMMANDS.values())).group)  # the error names it
+    return commands
 
 
 def _means_preview(word: str) -> bool:
@@ -72,20 +90,28 @@ def _means_preview(word: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class _Parser:
     inventory: Inventory
-    commands: Mapping[str, type[Command]]
+    commands: Mapping[str, type[Command]]  # of this fleet
+    permitted: Mapping[str, type[Command]]  # those of them that the sender may use
     now: datetime
 
     def parse(self, subject: str) -> Request:
         subject = subject.strip()
         if problem := _unacceptable(subject):
-            raise _refusal((problem,), self.example())
+            plain = _in_ascii(subject) if problem.code == "subject.not_ascii" else subject
+            raise _refusal((problem,), self.understood(plain) if plain != subject else self.example())
         check = bool(_CHECK.search(subject))
         subject = _CHECK.sub("", subject)
         first = KEY.match(subject)
-        word = (first[1] if first else subject.split()[0]).upper()
+        written = first[1] if first else subject.split()[0].rstrip(":")
+        word = ALIASES.get(written.upper(), written.upper())
         if word not in self.commands:
             raise self.unknown_command(word, subject)
         kind = self.commands[word]
+        if word not in self.permitted:
+            raise NotPermitted(kind)
+        if issubclass(kind, LocalCommand):
+            words = subject[len(written) :].strip().lstrip("=:").strip()
+            return Request(kind.read(" ".join(words.split()), self.context(kind)), check)
         if not first:  # "CHECKIP 3.3.3.3": the sign is missing, the rest is probably meant
             problem = Problem(field=word, value=subject[:SHOWN], code="field.missing")
             rest = subject[len(word) :].strip()
@@ -114,14 +140,14 @@ class _Parser:
 
     def unknown_command(self, word: str, subject: str) -> InvalidCommand:
         """Name the commands there are; where one is near, show the whole subject with it in place."""
-        near = get_close_matches(word, self.commands, n=1)
+        near = get_close_matches(word, self.permitted, n=1)
         problem = Problem(
             field="", value=subject[:SHOWN], code="command.unknown",
-            data={"known": ", ".join(self.commands)}, suggestion=near[0] if near else None,
+            data={"known": ", ".join(self.permitted)}, suggestion=near[0] if near else None,
         )  # fmt: skip
         rest = subject[len(word) :]
         for key in KEY.finditer(subject):
-            if key[1].upper() in self.commands:  # it stands behind its fields
+            if key[1].upper() in self.permitted:  # it stands behind its fields
                 return _refusal(
                     (problem,), self.understood(f"{subject[key.start() :]} {subject[: key.start()]}")
                 )
@@ -138,11 +164,13 @@ class _Parser:
 
     def example(self, kind: type[Command] | None = None) -> Correction:
         """Return the example of a command, or of the first one, on this fleet."""
-        kind = kind or next(iter(self.commands.values()))
+        kind = kind or next(iter(self.permitted.values()))
+        if issubclass(kind, LocalCommand):
+            return Correction(kind.example)
         return corrected(kind, {}, {}, self.context(kind))
 
     def context(self, kind: type[Command]) -> Context:
-        return Context(kind.candidates(self.inventory), self.inventory, self.now)
+        return Context(kind.candidates(self.inventory), self.inventory, self.now, self.permitted)
 
 
 def _refusal(problems: tuple[Problem, ...], correction: Correction) -> InvalidCommand:
@@ -164,6 +192,16 @@ def _unacceptable(subject: str) -> Problem | None:
     if _TEMPLATE.search(subject):
         return Problem(field="", value=shown, code="subject.template")
     return None
+
+
+def _in_ascii(subject: str) -> str:
+    """Return the subject with the domains of addresses as DNS has them: ``são.example`` in ASCII."""
+    words = subject.split()
+    for place, word in enumerate(words):
+        with suppress(ValueError):  # no address
+            words[place] = normalise(word)
+    plain = " ".join(words)
+    return plain if plain.isascii() else subject
 
 
 def _problem(

@@ -32,6 +32,12 @@ class Ramais(Command):
     group: ClassVar[str] = "sip_servers"
     timeout: ClassVar[int | None] = 2 * 60 * 60
     purpose: ClassVar[str] = N_("Reúne as gravações de alguns ramais em um arquivo ZIP e envia o link.")
+    explained: ClassVar[Mapping[str, str]] = {
+        "RAMAIS": N_("um ramal ou vários, separados por vírgula"),
+        "SERVER": N_("o servidor que gravou"),
+        "INICIO": N_("o primeiro minuto: dia e hora"),
+        "FIM": N_("o último minuto: dia e hora"),
+    }
     example: ClassVar[str] = "RAMAIS=1121,1122 SERVER=voip3 INICIO=01/11/2025 00:00 FIM=05/11/2025 23:59"
     most_extensions: ClassVar[int] = 100
 

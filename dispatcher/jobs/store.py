@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,10 +177,21 @@ class Store:
 
     def finish(self, job: Job, report: Report, reply: Reply | None) -> bool:
         """Write result, reply and the release of the locks as one. False: the job is no longer ours."""
+        replies = () if reply is None else (reply,)
+        return self.carry_out(job, lambda _connection: (report, replies)) is not None
+
+    def carry_out(
+        self, job: Job, work: Callable[[Connection], tuple[Report, Sequence[Reply]]]
+    ) -> Report | None:
+        """Do work inside the transaction of its own result: all of it, or none. None: no longer our job."""
+        mine = (jobs.c.id == job.id) & (jobs.c.claim == job.claim) & jobs.c.state.in_(UNFINISHED)
         with transaction(self.engine) as connection:
-            written = connection.execute(
+            if connection.execute(select(jobs.c.id).where(mine).with_for_update()).scalar() is None:
+                return None
+            report, replies = work(connection)
+            connection.execute(
                 update(jobs)
-                .where(jobs.c.id == job.id, jobs.c.claim == job.claim, jobs.c.state.in_(UNFINISHED))
+                .where(mine)
                 .values(
                     state=report.status,
                     report=report.model_dump(mode="json"),
@@ -189,12 +200,17 @@ class Store:
                     lease_until=None,
                 )
             )
-            if written.rowcount != 1:
-                return False
             connection.execute(delete(locks).where(locks.c.job_id == job.id))
-            if reply is not None:
-                self._post(connection, reply, job.id, job.order.message_id)
-            return True
+            for reply in replies:
+                about = job.order.message_id if reply.recipient == job.order.sender else None
+                self._post(connection, reply, job.id, about)
+            return report
+
+    @classmethod
+    def announce(cls, connection: Connection, replies: Sequence[Reply]) -> None:
+        """Post mails that answer none, within the transaction of what they are about."""
+        for reply in replies:
+            cls._post(connection, reply, None, None)
 
     def post(self, job: Job, reply: Reply) -> None:
         """Post a reply about a job that is still running, unless the job is no longer ours."""

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+import os
+import pwd
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Engine, delete, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Engine, select
 
 from dispatcher.errors import AthomeError
 from dispatcher.jobs import schema
 from dispatcher.jobs.database import transaction
 from dispatcher.mail.address import normalise
+from dispatcher.mail.sender import ROLES, Role, Sender
+from dispatcher.mail.whitelist import SENDERS, SHELL, Change, ChangeRefused, Whitelist, as_sender
+
+__all__ = ["ROLES", "Role", "Sender", "SenderError", "Senders", "shell_account", "valid"]
 
 
 class SenderError(AthomeError):
@@ -21,17 +28,14 @@ class SenderError(AthomeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
-    """A person on the whitelist."""
+class Event:
+    """A row of the whitelist's history."""
 
-    address: str  # lower case, domain in ASCII
-    role: str  # operador | administrador
-    language: str  # of the replies: pt_BR | en
-
-    @property
-    def privileged(self) -> bool:
-        """Whether replies may show what is confidential, such as the MAC that an extension really has."""
-        return self.role == "administrador"
+    changed_at: float  # UTC, seconds since 1970
+    changed_by: str  # an administrator's address, or shell:account
+    address: str
+    action: str  # add | remove | change
+    detail: Mapping[str, Any]  # role, language, commands as they were set
 
 
 class Senders:
@@ -43,41 +47,100 @@ class Senders:
     def get(self, address: str) -> Sender | None:
         """Return the sender of a normalised address, None when nobody of that address is authorised."""
         with transaction(self._engine) as connection:
-            row = connection.execute(_SENDERS.where(schema.senders.c.address == address)).one_or_none()
-        return Sender(*row) if row else None
+            row = connection.execute(SENDERS.where(schema.senders.c.address == address)).one_or_none()
+        return as_sender(row) if row else None
 
     def all(self) -> list[Sender]:
         """Return everybody on the whitelist, by address."""
         with transaction(self._engine) as connection:
-            return [Sender(*row) for row in connection.execute(_SENDERS.order_by(schema.senders.c.address))]
+            return [as_sender(row) for row in connection.execute(SENDERS.order_by(schema.senders.c.address))]
 
-    def add(self, address: str, role: str = "operador", language: str = "pt_BR") -> Sender:
-        """Authorise an address. Raises SenderError when it is none, or is authorised already."""
-        sender = Sender(_valid(address), role, language)
-        row = {"address": sender.address, "role": role, "language": language, "added_at": time.time()}
-        try:
-            with transaction(self._engine) as connection:
-                connection.execute(insert(schema.senders).values(row))
-        except IntegrityError:
-            raise SenderError(
-                f"{sender.address} já está autorizado.", "Veja a lista com: athome senders list"
-            ) from None
+    def add(
+        self,
+        address: str,
+        role: str = "operador",
+        language: str = "pt_BR",
+        commands: Iterable[str] | None = None,
+        after: After = lambda _connection, _change: None,
+    ) -> Sender:
+        """Authorise an address, from the shell. Raises SenderError when it is none, or is authorised already.
+
+        ``after`` is called in the same transaction, with what was changed.
+        """
+        sender = Sender(valid(address), role, language, None if commands is None else tuple(commands))
+        self._apply(lambda _listed: Change("add", sender), sender.address, after)
         return sender
 
-    def remove(self, address: str) -> None:
-        """Take an address off the whitelist, and its tokens with it. Raises SenderError if unknown."""
-        address = _valid(address)
+    def change(self, address: str, after: After = lambda _connection, _change: None, **values: Any) -> Sender:
+        """Give a sender another role, language or commands, from the shell. Raises SenderError."""
+        address = valid(address)
+
+        def wanted(listed: Mapping[str, Sender]) -> Change:
+            known = listed.get(address, Sender(address, "operador", "pt_BR"))
+            return Change("change", replace(known, **values))
+
+        return self._apply(wanted, address, after).sender
+
+    def remove(self, address: str, after: After = lambda _connection, _change: None) -> Sender:
+        """Take an address off the whitelist, and its tokens with it, from the shell. Raises SenderError."""
+        address = valid(address)
+
+        def wanted(listed: Mapping[str, Sender]) -> Change:
+            return Change("remove", listed.get(address, Sender(address, "operador", "pt_BR")))
+
+        return self._apply(wanted, address, after).sender
+
+    def history(self, limit: int, address: str | None = None) -> list[Event]:
+        """Return the newest changes, newest first."""
+        table = schema.sender_history
+        columns = [table.c[name] for name in Event.__dataclass_fields__]
+        query = select(*columns).order_by(table.c.id.desc()).limit(limit)
+        if address is not None:
+            query = query.where(table.c.address == valid(address))
         with transaction(self._engine) as connection:
-            connection.execute(delete(schema.tokens).where(schema.tokens.c.sender == address))
-            gone = connection.execute(delete(schema.senders).where(schema.senders.c.address == address))
-        if not gone.rowcount:
-            raise SenderError(f"{address} não está autorizado.", "Veja a lista com: athome senders list")
+            return [Event(*row) for row in connection.execute(query)]
+
+    def _apply(self, wanted: Callable[[Mapping[str, Sender]], Change], address: str, after: After) -> Change:
+        with self.whitelist(shell_account()) as whitelist:
+            change = wanted(whitelist.listed())
+            try:
+                whitelist.apply(change)
+            except ChangeRefused as refused:
+                problem, way_out = _SENTENCES[refused.code]
+                raise SenderError(problem.format(address), way_out.format(address)) from None
+            after(whitelist.connection, change)
+        return change
+
+    @contextmanager
+    def whitelist(self, by: str) -> Iterator[Whitelist]:
+        """One transaction in which ``by`` reads and changes the list."""
+        with transaction(self._engine) as connection:
+            yield Whitelist(connection, by)
 
 
-_SENDERS = select(schema.senders.c.address, schema.senders.c.role, schema.senders.c.language)
+After = Callable[[Connection, Change], None]
+
+_LIST = "Veja a lista com: athome senders list"
+_SENTENCES = {
+    "already": ("{0} já está autorizado assim.", _LIST),
+    "unknown": ("{0} não está autorizado.", _LIST),
+    "last": (
+        "{0} é o último administrador: sem ele ninguém mudaria a lista por e-mail.",
+        "Torne outra pessoa administradora antes: athome senders set ENDEREÇO --role administrador",
+    ),
+}
 
 
-def _valid(address: str) -> str:
+def shell_account() -> str:
+    """Return ``shell:account``: the person at the shell, also behind sudo."""
+    try:
+        return SHELL + (os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name)
+    except KeyError:  # a container's user without a name
+        return f"{SHELL}#{os.getuid()}"
+
+
+def valid(address: str) -> str:
+    """Return the address in its one spelling. Raises SenderError when it is none."""
     try:
         return normalise(address.strip())
     except ValueError:

@@ -178,11 +178,11 @@ def test_every_row_of_the_table_is_under_its_own_keyword_and_has_a_valid_example
 
 
 def test_a_command_that_no_server_takes_part_in_does_not_exist_there():
-    """A fleet without MAC tables is offered CHECKIP alone, and its mailbox does not stand still."""
+    """A fleet without MAC tables is offered what it has servers for, and its mailbox does not stand still."""
     fleet = Inventory(groups={"checkip_servers": ("one",), "macchange_servers": ()}, variables={})
     with pytest.raises(InvalidCommand) as caught:
         parse_for(COMMANDS["MACCHANGE"].example, fleet)
-    assert ("command.unknown", "CHECKIP") == (
+    assert ("command.unknown", "CHECKIP, WHITELIST, AJUDA") == (
         caught.value.problems[0].code, caught.value.problems[0].data["known"],
     )  # fmt: skip
     assert "CHECKIP=203.0.113.7" == caught.value.corrected

@@ -1,0 +1,89 @@
+"""What a proved sender may do, and what has to be proved besides: asked here and nowhere else.
+
+Who may: the command's least role, and the sender's own list of commands where there is one. How sure: the
+command's demand, or what the settings have instead. Previews and what only reads ask for a token alone.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from dispatcher.commands import COMMANDS, Command
+from dispatcher.commands.parser import Request
+from dispatcher.errors import SettingsError
+from dispatcher.mail.proof import Proof
+from dispatcher.mail.sender import ROLES, Sender
+from dispatcher.settings import Demand, Permissions
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """It may be done now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The sender may not use this command. ``code``: role | commands, what it is that forbids it."""
+
+    kind: type[Command]
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unproved:
+    """The sender may, and has more to show: a code by mail (confirmation), or a one-time token (totp)."""
+
+    demand: Demand
+
+
+def may(sender: Sender, kind: type[Command]) -> bool:
+    """Whether the sender may use a command at all."""
+    return denied(sender, kind) is None
+
+
+def denied(sender: Sender, kind: type[Command]) -> Denied | None:
+    """Return why the sender may not use a command; None: the sender may."""
+    if kind.role is None:
+        return None
+    if sender.role not in ROLES or ROLES.index(kind.role) > ROLES.index(sender.role):
+        return Denied(kind, "role")
+    if sender.commands is not None and kind.keyword not in sender.commands:
+        return Denied(kind, "commands")
+    return None
+
+
+def judge(
+    sender: Sender, request: Request, proof: Proof, permissions: Permissions
+) -> Allowed | Denied | Unproved:
+    """Decide on a request with the proof that came with it; on a confirmed one, with the confirmation."""
+    command = request.command
+    if refusal := denied(sender, type(command)):
+        return refusal
+    if request.check or command.only_reads or proof.kind == "confirmation":
+        return Allowed()
+    wanted = demand(type(command), permissions)
+    if wanted == "totp" and proof.kind != "totp":
+        return Unproved("totp")
+    if command.always_confirmed or (wanted == "confirmation" and proof.kind != "totp"):
+        return Unproved("confirmation")
+    return Allowed()
+
+
+def demand(kind: type[Command], permissions: Permissions) -> Demand:
+    """Return how sure a command has to be of its sender on this installation."""
+    return permissions.demands.get(kind.keyword, kind.demand)
+
+
+def until(permissions: Permissions) -> float:
+    """Return until when an answer to a mail of now counts: UTC, seconds since 1970."""
+    return time.time() + permissions.confirm_within
+
+
+def check(permissions: Permissions) -> None:
+    """Raise SettingsError for demands of commands that there are not: misspelt, they would have no effect."""
+    if unknown := set(permissions.demands) - set(COMMANDS):
+        raise SettingsError(
+            f"permissions.demands nomeia comandos que não existem: {', '.join(sorted(unknown))}.",
+            f"Os comandos são: {', '.join(COMMANDS)}.",
+        )
