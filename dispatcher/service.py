@@ -19,7 +19,9 @@ from dispatcher.jobs.database import connect
 from dispatcher.jobs.store import Store
 from dispatcher.jobs.worker import Worker
 from dispatcher.mail.admission import Admission
+from dispatcher.mail.confirmations import Confirmations
 from dispatcher.mail.dns import Resolver
+from dispatcher.mail.lockout import Lockout
 from dispatcher.mail.mailbox import Mailbox
 from dispatcher.mail.senders import Senders
 from dispatcher.mail.tokens import Tokens
@@ -56,9 +58,14 @@ class Service:
                 mail.results_of,
             )
         admission = Admission(
-            mail, Senders(self._engine), Tokens(self._engine, tokens.pepper()), self._store.seen,
-            Resolver([str(address) for address in mail.nameservers], mail.dns_timeout),
-        )  # fmt: skip
+            mail,
+            Senders(self._engine),
+            Tokens(self._engine, tokens.pepper(), tokens.totp_window),
+            seen=self._store.seen,
+            resolver=Resolver([str(address) for address in mail.nameservers], mail.dns_timeout),
+            confirmations=Confirmations(self._engine, tokens.pepper()),
+            lockout=Lockout(self._engine, mail, tokens),
+        )
         self._intake = Intake(self._store, admission, composer, self._inventory, self._taken)
         self._mailbox = Mailbox(imap, max_bytes=mail.max_bytes)
         self._outbox = Outbox(self._engine, smtp)

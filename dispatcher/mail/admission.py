@@ -3,9 +3,8 @@
 Until the sender is proved, the answer is silence: an answer would tell a forger what to try next, and would
 reach the person whose address was forged. After that somebody has made a mistake, and is told so.
 
-Questions that are still to come have their places in this order: the lock-out after wrong tokens, and
-one-time codes, in `token`, where the sender is proved, so that no forger can lock anybody out; and what this
-sender may do, after `token`.
+Wrong tokens are counted where the sender is proved, so that no forger can lock anybody out. What this sender
+may do with the command is asked after all of these, when the command has been read.
 """
 
 from __future__ import annotations
@@ -13,12 +12,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 from dispatcher.mail import rules
+from dispatcher.mail.confirmations import Confirmations
 from dispatcher.mail.dns import Resolver
+from dispatcher.mail.lockout import Lockout
 from dispatcher.mail.message import Message, RawMessage
-from dispatcher.mail.rules import Case
+from dispatcher.mail.proof import Failure, Proof
+from dispatcher.mail.rules import Case, Cause, Decision, Ruling
 from dispatcher.mail.senders import Sender, Senders
 from dispatcher.mail.subject import REDACTED, redact
 from dispatcher.mail.tokens import Tokens
@@ -26,14 +29,12 @@ from dispatcher.settings import Mail
 
 __all__ = ["RULES", "Admission", "Rule", "Step", "Verdict", "redact"]
 
-Decision = Literal["admitted", "refused", "silent"]
-
 
 class Rule(NamedTuple):
     """One row of the table; what it asks is the function's docstring."""
 
     name: str
-    check: Callable[[Case], str | None]
+    check: Callable[[Case], str | Ruling | None]
     otherwise: Decision
 
 
@@ -45,6 +46,8 @@ RULES = (
     Rule("authentication", rules.authenticated, otherwise="silent"),
     Rule("signature", rules.signed, otherwise="silent"),
     Rule("replay", rules.replay, otherwise="silent"),
+    Rule("locked", rules.locked, otherwise="silent"),
+    Rule("rate", rules.rate, otherwise="silent"),
     Rule("token", rules.token, otherwise="refused"),
 )
 
@@ -61,17 +64,22 @@ class Step(NamedTuple):
 class Verdict:
     """What is to be done with a mail. No field has the token in it.
 
-    ``sender`` is there only when proved. ``message`` is there when the header could be read; its subject is
-    redacted and its other fields are left out, since mail programs copy the subject into some of them.
-    ``subject`` is the command, when admitted.
+    ``sender`` is there only when proved, and the mail new: it is to be claimed, whatever is decided then.
+    ``message`` is there when the header could be read; its subject is redacted and its other fields are left
+    out, since mail programs copy the subject into some of them. ``subject`` is the command, when admitted; of
+    a confirmation it is empty. ``proof`` and ``failure`` are for the store, which counts them when it takes
+    the mail.
     """
 
     decision: Decision
     rule: str  # the one that decided
     reason: str
+    cause: Cause = ""  # of a refusal by `token` or `confirmation`
     sender: Sender | None = None
     message: Message | None = None
     subject: str | None = None
+    proof: Proof | None = None
+    failure: Failure | None = None
     trace: tuple[Step, ...] = ()
 
 
@@ -83,14 +91,16 @@ class Admission:
         settings: Mail,
         senders: Senders,
         tokens: Tokens,
+        *,
         seen: Callable[[str, str], bool],
         resolver: Resolver,
+        confirmations: Confirmations,
+        lockout: Lockout,
     ) -> None:
-        self._settings = settings
-        self._senders = senders
-        self._tokens = tokens
-        self._seen = seen
-        self._resolver = resolver
+        self._case = partial(
+            Case, settings=settings, senders=senders, tokens=tokens, seen=seen, resolver=resolver,
+            confirmations=confirmations, lockout=lockout,
+        )  # fmt: skip
 
     def judge(self, raw: RawMessage) -> Verdict:
         """Return the verdict.
@@ -98,31 +108,30 @@ class Admission:
         Raises StoreError when the database cannot be asked: every mail must wait; and LookupLaterError when
         the DNS cannot: this mail must wait.
         """
-        case = Case(
-            raw=raw, settings=self._settings, senders=self._senders, tokens=self._tokens, seen=self._seen,
-            resolver=self._resolver,
-        )  # fmt: skip
+        case = self._case(raw=raw)
         trace: list[Step] = []
         for rule in RULES:
             case.remark = ""
-            reason = rule.check(case)
-            trace.append(Step(rule.name, reason is None, reason or case.remark))
-            if reason is not None:
+            found = rule.check(case)
+            ruling = Ruling(found, rule.otherwise) if isinstance(found, str) else found
+            trace.append(Step(rule.name, ruling is None, ruling.reason if ruling else case.remark))
+            if ruling is not None:
                 return Verdict(
-                    decision=rule.otherwise, rule=rule.name, reason=reason,
-                    sender=case.sender if rule.otherwise == "refused" else None,
-                    message=_without_token(case), trace=tuple(trace),
+                    decision=ruling.decision, rule=ruling.rule or rule.name, reason=ruling.reason,
+                    cause=ruling.cause, sender=case.sender if case.proved else None,
+                    message=_without_token(case), failure=case.failure, trace=tuple(trace),
                 )  # fmt: skip
         return Verdict(
             decision="admitted", rule=RULES[-1].name, reason="all rules passed", sender=case.sender,
-            message=_without_token(case), subject=case.subject, trace=tuple(trace),
+            message=_without_token(case), subject=case.subject, proof=case.proof, trace=tuple(trace),
         )  # fmt: skip
 
 
 def _without_token(case: Case) -> Message | None:
     message: Message | None = getattr(case, "message", None)
-    command: str | None = getattr(case, "subject", None)
+    proof: Proof | None = getattr(case, "proof", None)
     if message is None:
         return None
-    subject = redact(message.subject) if command is None else f"{REDACTED} {command}"
+    opened = proof is not None and proof.kind != "confirmation"
+    subject = f"{REDACTED} {case.subject}" if opened else redact(message.subject)
     return dataclasses.replace(message, subject=subject, fields=())

@@ -1,7 +1,8 @@
 """The questions that admission asks of a mail, one function each.
 
 A rule gets the case and returns None when the mail passes, else the reason why not (English, for the audit;
-it repeats nothing that a stranger wrote, and never the token). What a rule finds out, it adds to the case.
+it repeats nothing that a stranger wrote, and never the token), or a Ruling when that is not all there is to
+say. What a rule finds out, it adds to the case. Nothing is written.
 """
 
 from __future__ import annotations
@@ -9,18 +10,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from typing import Literal, NamedTuple
 
 from dispatcher.mail import authentication, signature
 from dispatcher.mail.address import normalise
+from dispatcher.mail.confirmations import Confirmations
 from dispatcher.mail.dns import LookupLaterError, Resolver
+from dispatcher.mail.lockout import Lockout
 from dispatcher.mail.message import MalformedMessage, Message, RawMessage, parse
+from dispatcher.mail.proof import Failure, Proof
 from dispatcher.mail.senders import Sender, Senders
-from dispatcher.mail.subject import NoToken, open_subject
+from dispatcher.mail.subject import NoToken, open_confirmation, open_subject
 from dispatcher.mail.tokens import Tokens
 from dispatcher.settings import Mail
 
 CLOCK_SKEW = timedelta(minutes=10)  # by how much a sender's clock may be ahead of ours
 _BULK = frozenset({b"bulk", b"junk", b"list", b"auto_reply"})
+
+
+Decision = Literal["admitted", "refused", "repeated", "silent"]
+Cause = Literal["", "format", "wrong", "expired", "used"]
+
+
+class Ruling(NamedTuple):
+    """A reason that decides otherwise than its rule's row in the table says, or that an answer depends on."""
+
+    reason: str
+    decision: Decision
+    cause: Cause = ""
+    rule: str = ""  # another name for the audit
 
 
 @dataclass(kw_only=True)
@@ -33,9 +51,14 @@ class Case:
     tokens: Tokens
     seen: Callable[[str, str], bool]
     resolver: Resolver
+    confirmations: Confirmations
+    lockout: Lockout
     remark: str = ""  # of a rule that lets the mail pass without having asked: why
     message: Message = field(init=False)  # from the rule `headers` on
     sender: Sender = field(init=False)  # from the rule `whitelist` on
+    proved: bool = False  # from the rule `replay` on: it is the sender's, and new
+    failure: Failure | None = None  # a wrong token that counts
+    proof: Proof = field(init=False)  # from the rule `token` on
     subject: str = field(init=False)  # without the token, from the rule `token` on
 
 
@@ -102,27 +125,76 @@ def signed(case: Case) -> str | None:
         raise
 
 
-def replay(case: Case) -> str | None:
-    """Ask whether it is new: sent a short time before it arrived, and not taken before."""
+def replay(case: Case) -> str | Ruling | None:
+    """Ask whether it is new: sent a short time before it arrived, and not taken before.
+
+    Of a mail that was taken before, its answer may have been lost: it is due again.
+    """
     message = case.message
     age = case.raw.internaldate - message.date
     if not -CLOCK_SKEW <= age <= timedelta(seconds=case.settings.max_age):
         return "Date is too far from the arrival"
     if case.seen(message.sender, message.message_id):
-        return "the sender's mail of this Message-ID was taken before"
+        return Ruling("the sender's mail of this Message-ID was taken before", "repeated")
+    case.proved = True
     return None
 
 
-def token(case: Case) -> str | None:
-    """Ask whether its subject opens with a token of this sender."""
+def locked(case: Case) -> str | None:
+    """Ask whether its sender is not locked out: then the right token does not help either."""
+    if (until := case.lockout.until(case.sender.address)) is not None:
+        return f"locked out until {_utc(until)} after wrong tokens"
+    return None
+
+
+def rate(case: Case) -> str | Ruling | None:
+    """Ask whether its sender has not had all mails of this hour: no command runs without an answer."""
+    many = case.lockout.too_many(case.sender.address)
+    if many is None:
+        return None
+    reason = f"{case.settings.answers_per_hour} mails to this sender within an hour"
+    return Ruling(reason, "refused") if many == "first" else reason
+
+
+def token(case: Case) -> str | Ruling | None:
+    """Ask whether its subject opens with a token of this sender, or confirms with a code of this sender."""
+    if (code := open_confirmation(case.message.subject)) is not None:
+        return _confirmation(case, code)
     try:
         given, subject = open_subject(case.message.subject)
     except NoToken as error:
-        return str(error)
-    if not case.tokens.check(case.sender.address, given):
-        return "not a token of this sender"
-    case.subject = subject
+        return Ruling(str(error), "refused", "format")
+    proof = case.tokens.prove(case.sender.address, given, case.raw.internaldate.timestamp())
+    if proof == "expired":
+        return Ruling("the token has expired", "refused", "expired")
+    if proof == "used":
+        return Ruling("the one-time code was used before", "refused", "used")
+    if proof == "wrong":
+        return _wrong(case, "not a token of this sender")
+    case.proof, case.subject = proof, subject
     return None
+
+
+def _confirmation(case: Case, code: str) -> Ruling | None:
+    found = case.confirmations.find(case.sender.address, code)
+    if found is None:
+        return _wrong(case, "not a code that this sender was given")
+    if not isinstance(found, int):
+        return Ruling(f"the code of the confirmation is {found}", "refused", found, "confirmation")
+    case.proof, case.subject = Proof(kind="confirmation", confirmation=found), ""
+    return None
+
+
+def _wrong(case: Case, reason: str) -> Ruling:
+    """Count a guess: something that had the form of a secret and was none."""
+    case.failure = failure = case.lockout.next(case.sender.address)
+    until = failure.locked_until
+    ends = f", the {failure.number}th in a row: locked out until {_utc(until)}" if until else ""
+    return Ruling(reason + ends, "refused", "wrong")
+
+
+def _utc(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, tz=timezone.utc):%Y-%m-%d %H:%M} UTC"
 
 
 def _first_word(value: bytes) -> bytes:

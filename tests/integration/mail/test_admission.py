@@ -6,13 +6,17 @@ import pytest
 
 from dispatcher.jobs.database import connect
 from dispatcher.mail.admission import Admission
+from dispatcher.mail.confirmations import Confirmations
 from dispatcher.mail.dns import Resolver
+from dispatcher.mail.lockout import Lockout
 from dispatcher.mail.senders import Senders
 from dispatcher.mail.tokens import Tokens
 from dispatcher.settings import Imap, Mail
+from dispatcher.settings import Tokens as TokenSettings
 from lab import send
 from tests.integration.mail.conftest import USER, Reading, password_file, wait_for
 
+PEPPER = b"invented for tests only"
 pytestmark = pytest.mark.lab
 OPERATOR, STRANGER = "operador@lab.example", "estranho@outside.example"
 
@@ -27,11 +31,15 @@ def inbox(lab):
 def judged(inbox, tmp_path):
     """Give a function that returns the verdict on the mail of a Message-ID, once it has arrived."""
     engine = connect(f"sqlite:///{tmp_path}/athome.db")
-    senders, tokens = Senders(engine), Tokens(engine, b"invented for tests only")
+    senders, tokens = Senders(engine), Tokens(engine, PEPPER)
     for address in (OPERATOR, STRANGER):
         senders.add(address)
     settings = Mail(address=USER, authserv_id="mail.lab.example")
-    admission = Admission(settings, senders, tokens, lambda _sender, _message_id: False, Resolver())
+    secret = TokenSettings(pepper_file=tmp_path / "unread")
+    admission = Admission(
+        settings, senders, tokens, seen=lambda _sender, _message_id: False, resolver=Resolver(),
+        confirmations=Confirmations(engine, PEPPER), lockout=Lockout(engine, settings, secret),
+    )  # fmt: skip
     with Reading(inbox) as reading:
 
         def verdict(message_id):

@@ -5,10 +5,16 @@ from types import SimpleNamespace
 import pytest
 
 from dispatcher.jobs.database import connect
+from dispatcher.mail.confirmations import Confirmations
+from dispatcher.mail.lockout import Lockout
 from dispatcher.mail.senders import Senders
 from dispatcher.mail.tokens import Tokens
+from dispatcher.settings import Mail
+from dispatcher.settings import Tokens as TokenSettings
 
 PEPPER = b"invented for tests only"
+MAIL = Mail(address="athome@lab.example", authserv_id="mail.lab.example", answers_per_hour=5)
+TOKENS = TokenSettings(pepper_file="unread", attempts=3)
 
 
 def _staff(folder):
@@ -22,7 +28,10 @@ def _staff(folder):
             patch.setattr("dispatcher.mail.tokens.secrets.token_hex", lambda _size, token=token: token)
             tokens.issue(f"{address}@lab.example", "telefone")
     tokens.enable(tokens.all("operador@lab.example")[1].id, enabled=False)
-    return SimpleNamespace(engine=engine, senders=senders, tokens=tokens)
+    return SimpleNamespace(
+        engine=engine, senders=senders, tokens=tokens,
+        confirmations=Confirmations(engine, PEPPER), lockout=Lockout(engine, MAIL, TOKENS),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Senders and tokens in the database."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from sqlalchemy import text
 
 from dispatcher.errors import StoreError
 from dispatcher.mail.address import normalise
+from dispatcher.mail.proof import Proof
 from dispatcher.mail.senders import Sender, SenderError
 from dispatcher.mail.tokens import Tokens
 
@@ -72,19 +74,24 @@ def test_sender_errors_say_what_to_do(staff):
         assert "athome " in raised.value.way_out or "operador@example.com" in raised.value.way_out
 
 
+def proves(tokens, sender, token):
+    """Whether a token counts for a sender, in a mail that arrives now."""
+    return isinstance(tokens.prove(sender, token, time.time()), Proof)
+
+
 def test_a_token_belongs_to_one_sender(staff):
     """A token counts for its sender alone, in upper and lower case, and no longer once disabled."""
     token = staff.tokens.issue(OPERATOR, "novo telefone")
     assert re.fullmatch("[0-9A-F]{8}", token)
-    assert staff.tokens.check(OPERATOR, token)
-    assert staff.tokens.check(OPERATOR, token.lower())
-    assert not staff.tokens.check(ADMIN, token)
-    assert not staff.tokens.check("ninguem@lab.example", token)
+    assert proves(staff.tokens, OPERATOR, token)
+    assert proves(staff.tokens, OPERATOR, token.lower())
+    assert not proves(staff.tokens, ADMIN, token)
+    assert not proves(staff.tokens, "ninguem@lab.example", token)
     issued = staff.tokens.all(OPERATOR)[-1]
     assert issued.description == "novo telefone"
     staff.tokens.enable(issued.id, enabled=False)
-    assert not staff.tokens.check(OPERATOR, token)
-    assert staff.tokens.check(OPERATOR, "7E57C0DE")  # the others stay
+    assert not proves(staff.tokens, OPERATOR, token)
+    assert proves(staff.tokens, OPERATOR, "7E57C0DE")  # the others stay
 
 
 def test_the_database_alone_guesses_nothing(staff):
@@ -94,7 +101,7 @@ def test_the_database_alone_guesses_nothing(staff):
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest, _description in rows)
     assert "7e57c0de" not in repr(rows).lower()
     other = Tokens(staff.engine, b"another pepper than before")
-    assert not other.check(OPERATOR, "7E57C0DE")
+    assert not proves(other, OPERATOR, "7E57C0DE")
 
 
 def test_a_database_that_fails_is_a_store_error(staff):
@@ -102,7 +109,7 @@ def test_a_database_that_fails_is_a_store_error(staff):
     with staff.engine.begin() as connection:
         connection.execute(text("DROP TABLE tokens"))
     for action in (
-        lambda: staff.tokens.check(OPERATOR, "7E57C0DE"),
+        lambda: proves(staff.tokens, OPERATOR, "7E57C0DE"),
         lambda: staff.tokens.issue(OPERATOR, ""),
     ):
         with pytest.raises(StoreError):
