@@ -91,7 +91,7 @@ class Zone:
 
     def txt(self, name):
         self.asked.append(name)
-        records = self.names.get(name, ())
+        records = self.names.get(name.lower(), ())
         if records is None:
             raise LookupLaterError("a", "b")
         return records
