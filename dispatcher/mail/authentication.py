@@ -3,7 +3,8 @@
 The server notes what it found in Authentication-Results (RFC 8601), one field for each of its filters. Only
 fields with our own server's name count, all of those are read together, and DMARC has to have passed for
 exactly the domain of From. Fields of that name that arrive from outside must be removed by the server; should
-one slip through, there are two DMARC results, and two are refused.
+one slip through, there are two DMARC results, and two are refused. Fields of other names, such as
+ARC-Authentication-Results, are what some server on the way said, and are not read.
 """
 
 from __future__ import annotations
