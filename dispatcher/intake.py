@@ -17,6 +17,7 @@ from dispatcher.mail.dns import LookupLaterError
 from dispatcher.mail.mailbox import Disposition
 from dispatcher.mail.message import Message, RawMessage
 from dispatcher.replies.compose import Composer, Reply
+from dispatcher.replies.notices import Notices
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +30,15 @@ class Intake:
         store: Store,
         admission: Admission,
         composer: Composer,
+        notices: Notices,
+        *,
         inventory: InventorySource,
         taken: Callable[[], None],
     ) -> None:
         self._store = store
         self._admission = admission
         self._composer = composer
+        self._notices = notices
         self._inventory = inventory
         self._taken = taken
 
@@ -48,7 +52,7 @@ class Intake:
         """
         try:
             verdict = self._admission.judge(raw)
-            order, reply, delivery = self._consequence(raw, verdict)
+            order, replies, delivery = self._consequence(raw, verdict)
         except LookupLaterError as error:
             log.warning("mail %s/%d waits: %s", raw.folder, raw.uid, error)
             return Disposition.LATER
@@ -64,30 +68,34 @@ class Intake:
             delivery,
             claim=verdict.sender is not None,
             order=order,
-            replies=(reply,) if reply else (),
+            proof=verdict.proof,
+            failure=verdict.failure,
+            replies=replies,
         )
         log.info(
             "mail %s/%d: %s by rule %s (%s)%s",
             raw.folder, raw.uid, delivery.verdict, delivery.rule, delivery.reason,
             f": job {job_id}" if job_id else "",
         )  # fmt: skip
-        if job_id or reply:
+        if job_id or replies or verdict.decision == "repeated":
             self._taken()
         return Disposition.PARKED if verdict.rule == "headers" else Disposition.PROCESSED
 
-    def _consequence(self, raw: RawMessage, verdict: Verdict) -> tuple[Order | None, Reply | None, Delivery]:
+    def _consequence(
+        self, raw: RawMessage, verdict: Verdict
+    ) -> tuple[Order | None, tuple[Reply, ...], Delivery]:
         message, sender = verdict.message, verdict.sender
         delivery = _delivery(raw, message, verdict.decision, verdict.rule, verdict.reason)
         if message is None or sender is None or verdict.decision == "silent":
-            return None, None, delivery
+            return None, (), delivery
         if verdict.decision == "refused":
-            return None, self._composer.invalid_token(sender, message), delivery
+            return None, self._notices.of(verdict), delivery
         inventory = self._inventory.read()
         try:
             request = parse(verdict.subject or "", inventory)
         except InvalidCommand as error:
             reply = self._composer.rejected(sender, message, error)
-            return None, reply, _delivery(raw, message, "refused", "grammar", str(error))
+            return None, (reply,), _delivery(raw, message, "refused", "grammar", str(error))
         order = Order.of(
             request,
             inventory,
@@ -96,7 +104,7 @@ class Intake:
             message_id=message.message_id,
             references=message.references,
         )
-        return order, None, delivery
+        return order, (), delivery
 
 
 def _delivery(raw: RawMessage, message: Message | None, verdict: str, rule: str, reason: str) -> Delivery:

@@ -26,6 +26,7 @@ from dispatcher.mail.mailbox import Mailbox
 from dispatcher.mail.senders import Senders
 from dispatcher.mail.tokens import Tokens
 from dispatcher.replies.compose import Composer
+from dispatcher.replies.notices import Notices
 from dispatcher.replies.outbox import Outbox
 from dispatcher.runs.runner import Runner
 from dispatcher.settings import Section, Settings
@@ -57,16 +58,20 @@ class Service:
                 " when %s says dmarc=pass; see docs/SEGURANCA.md",
                 mail.results_of,
             )
+        senders = Senders(self._engine)
         admission = Admission(
             mail,
-            Senders(self._engine),
+            senders,
             Tokens(self._engine, tokens.pepper(), tokens.totp_window),
             seen=self._store.seen,
             resolver=Resolver([str(address) for address in mail.nameservers], mail.dns_timeout),
             confirmations=Confirmations(self._engine, tokens.pepper()),
             lockout=Lockout(self._engine, mail, tokens),
         )
-        self._intake = Intake(self._store, admission, composer, self._inventory, self._taken)
+        notices = Notices(composer, settings, senders.all)
+        self._intake = Intake(
+            self._store, admission, composer, notices, inventory=self._inventory, taken=self._taken
+        )
         self._mailbox = Mailbox(imap, max_bytes=mail.max_bytes)
         self._outbox = Outbox(self._engine, smtp)
 

@@ -13,7 +13,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
-from dispatcher.commands import COMMANDS, InvalidCommand
+from dispatcher.commands import InvalidCommand
 from dispatcher.errors import SettingsError
 from dispatcher.jobs.job import Job, Order
 from dispatcher.mail.message import Message
@@ -112,18 +112,20 @@ class Composer:
         values = {"problems": problems, "corrected": error.corrected, "warning": warning}
         return self.compose("rejected", to, values)
 
-    def invalid_token(self, sender: Sender, message: Message) -> Reply:
-        """Say that the token is not valid, and no more than that."""
-        to = Thread.of(sender, message)
-        values = {"example": next(iter(COMMANDS.values())).example}
-        return self.compose("invalid_token", to, values)
-
-    def compose(self, kind: str, to: Thread, values: Mapping[str, Any], *, cause: str = "") -> Reply:
+    def compose(
+        self,
+        kind: str,
+        to: Thread,
+        values: Mapping[str, Any],
+        *,
+        cause: str = "",
+        attached: Mapping[str, bytes] | None = None,
+    ) -> Reply:
         """Fill the templates ``kind``. The same kind, recipient and cause always give the same Message-ID.
 
         The cause is the mail that it answers; what answers none has to name its own.
         """
-        return self._reply(kind, to, self._render(kind, to, values), cause=cause)
+        return self._reply(kind, to, self._render(kind, to, values), attached, cause=cause)
 
     def _render(self, kind: str, to: Thread, values: Mapping[str, Any]) -> Rendered:
         return self._renderer.render(

@@ -17,6 +17,7 @@ from dispatcher.mail.mailbox import Disposition
 from dispatcher.mail.message import Message, RawMessage
 from dispatcher.mail.senders import Sender
 from dispatcher.replies.compose import Composer
+from dispatcher.replies.notices import Notices
 from dispatcher.settings import PROJECT, Mail, Settings
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
@@ -55,11 +56,15 @@ def store(tmp_path):
 
 @pytest.fixture
 def take(store, taken):
-    composer = Composer(Settings(mail=Mail(address="athome@lab.example", authserv_id="mail.lab.example")))
+    settings = Settings(mail=Mail(address="athome@lab.example", authserv_id="mail.lab.example"))
+    composer = Composer(settings)
+    notices = Notices(composer, settings, lambda: [ANA])
 
     def run(given, inventory="lab"):
         source = InventorySource(PROJECT / "inventory" / inventory)
-        return Intake(store, Admission(given), composer, source, lambda: taken.append(1)).take(RAW)
+        return Intake(
+            store, Admission(given), composer, notices, inventory=source, taken=lambda: taken.append(1)
+        ).take(RAW)
 
     return run
 

@@ -20,6 +20,7 @@ from dispatcher.jobs.job import Job, Order, Owner, State
 from dispatcher.mail.message import Message
 from dispatcher.mail.senders import Sender
 from dispatcher.replies.compose import Composer, Reply
+from dispatcher.replies.notices import Notices
 from dispatcher.runs.report import Diff, HostResult, Notice, Progress, Report
 from dispatcher.settings import Branding, Mail, Settings
 from tests.unit.inventories import FLEET
@@ -30,6 +31,8 @@ SETTINGS = Settings(
 )
 JAILS = ["asterisk", "recidive", "sshd"]
 ANA = Sender("ana@example.com", "operador", "pt_BR")
+ADMIN = Sender("admin@example.com", "administrador", "pt_BR")
+NOTICES = Notices(Composer(SETTINGS), SETTINGS, lambda: [ANA, ADMIN])
 AT = datetime(2026, 11, 23, 14, 5, tzinfo=timezone.utc)
 HOSTILE = (
     "<script>alert(1)</script><b style='font-size:99px'>\u202egnp.exe\u2066 "
@@ -326,7 +329,13 @@ SAMPLES: dict[str, Callable[[], Reply]] = {
     ),
     "rejected": lambda: rejected("CHECKIP=003.3.3.3 SERVIDOR=gv1p"),
     "rejected-homograph": lambda: rejected("СHECKIP=3.3.3.3"),
-    "invalid-token": lambda: Composer(SETTINGS).invalid_token(ANA, message()),
+    "invalid-token": lambda: NOTICES.invalid_token(ANA, message()),
+    "expired-token": lambda: NOTICES.invalid_token(ANA, message(), "expired"),
+    "used-code": lambda: NOTICES.invalid_token(ANA, message(), "used"),
+    "locked": lambda: NOTICES.locked(ANA, message(), 10, AT),
+    "rate": lambda: NOTICES.rate(ANA, message()),
+    "lockout": lambda: NOTICES.lockout(ADMIN, f"{'ana' * 20}@example.com", 10, AT, cause="x"),
+    "guessing": lambda: NOTICES.guessing(ADMIN, 7, cause="x"),
     "hostile": lambda: result(_hostile(), subject="CHECKIP=" + "2001:db8:" * 60),
     "large": lambda: result(_large()),
 }
