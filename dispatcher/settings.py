@@ -81,6 +81,17 @@ class Smtp(Section):
     password_file: FilePath = Field(description="ATHOME_SMTP_PASSWORD")
     ca_file: FilePath | None = None
     timeout: float = Field(30, gt=0, description="seconds")
+    # Where copies are of what was sent: asked before a mail is sent again of which nobody knows whether the
+    # server has taken it. null: the server keeps none. In the account of the section imap.
+    sent_folder: str | None = Field(None, min_length=1)
+    sent_delay: float = Field(10, ge=0, le=600, description="seconds until a copy is there for sure")
+    save_copy: bool = False  # put the copies there ourselves, for a server that does not
+
+    @model_validator(mode="after")
+    def _copies_where(self) -> Smtp:
+        if self.save_copy and self.sent_folder is None:
+            raise ValueError("sent_folder: a pasta para as cópias, por exemplo Sent")
+        return self
 
     def password(self) -> str:
         """Return the submission account's password."""
@@ -158,6 +169,7 @@ class Runs(Section):
 
     concurrency: int = Field(4, ge=1, le=64)
     timeout: int = Field(300, ge=1, description="seconds for one playbook, unless its command has its own")
+    lease: int = Field(30, ge=5, description="seconds without a sign of life until a worker is given up")
     attempts: int = Field(5, ge=1, description="starts of one job before it is given up")
     tell_above_files: int = Field(300, ge=0, description="recordings; collecting more is announced by mail")
     tell_above_bytes: ByteSize = Field(ByteSize(200_000_000), description="the same by size, such as 200 MB")

@@ -71,6 +71,11 @@ def states(engine) -> list[tuple[str, int]]:
         ]
 
 
+def errors(engine) -> list[str | None]:
+    with engine.begin() as connection:
+        return list(connection.execute(select(rows.c.error).order_by(rows.c.id)).scalars())
+
+
 def waits(engine) -> list[float]:
     with engine.begin() as connection:
         return [
@@ -120,14 +125,16 @@ def test_a_temporary_refusal_is_tried_again(box, engine, server, where):
 
 
 def test_the_waits_grow_to_ten_minutes(box, engine, server):
-    """Each failure doubles the wait, and it never gets longer than ten minutes."""
+    """Each failure doubles the wait, less up to a half by chance, and it never gets over ten minutes."""
     post(engine, "one")
     server.script = lambda line, _taken: "421 4.3.2 closing" if line.startswith("MAIL") else None
     seen = []
     for _ in range(12):
         assert 0 == box.send_due(NOW)
-        seen.append(round(waits(engine)[0]))
-    assert [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600] == seen
+        seen.append(waits(engine)[0])
+    longest = [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600]
+    assert all(most / 2 - 1 < wait <= most for most, wait in zip(longest, seen, strict=True)), seen
+    assert len({wait / most for most, wait in zip(longest, seen, strict=True)}) > 1
 
 
 @pytest.mark.parametrize("where", ["RCPT", "end of data"])
@@ -160,11 +167,15 @@ def test_a_sender_that_is_refused_kills_no_reply(box, engine, server):
 
 @pytest.mark.parametrize("where", ["MAIL", "RCPT", "DATA", "end of data"])
 def test_a_lost_connection_costs_the_mails_behind_nothing(box, engine, server, where):
-    """The one in hand is tried again later; those behind it go out with the next connection."""
+    """The one in hand is tried again later; those behind it go out with the next connection.
+
+    From DATA on it is a doubt.
+    """
     post(engine, "one", "two", "three")
     server.script = lambda line, _taken: DROP if line.startswith(where) and server.connections == 1 else None
     assert 0 == box.send_due(NOW)
-    assert [("waiting", 1), ("waiting", 0), ("waiting", 0)] == states(engine)
+    doubtful = where in ("DATA", "end of data")
+    assert [("sending" if doubtful else "waiting", 1), ("waiting", 0), ("waiting", 0)] == states(engine)
     assert 3 == box.send_due(NOW)
     assert [("sent", 2), ("sent", 1), ("sent", 1)] == states(engine)
 
@@ -194,7 +205,7 @@ def test_without_a_connection_every_reply_waits(engine, server, pem, tmp_path, f
         Outbox(engine, smtp(server, pem, tmp_path, **changes)).send_due(NOW)
     assert not caught.value.permanent
     assert "invented" not in str(caught.value)
-    assert [("waiting", 1)] * 2 == states(engine)
+    assert [("waiting", 0)] * 2 == states(engine)
     assert [] == server.taken
 
 
@@ -213,7 +224,7 @@ def test_the_loop_sends_at_once_and_survives_faults(box, engine, server):
     post(engine, "one")
     thread = Thread(target=box.run, args=(stop, wake))
     thread.start()
-    while states(engine) != [("waiting", 1)]:
+    while errors(engine) == [None]:
         time.sleep(0.01)
     post(engine, "two")
     wake.set()
