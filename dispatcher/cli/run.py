@@ -20,6 +20,7 @@ from dispatcher.errors import StoreError
 from dispatcher.inventory import InventorySource
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.job import Job, Order, State
+from dispatcher.jobs.local import LocalRunner
 from dispatcher.jobs.store import LEASE, Store
 from dispatcher.jobs.worker import Worker
 from dispatcher.replies.compose import Composer
@@ -42,12 +43,12 @@ def run(settings_path: Path, subject: str, *, check: bool, as_json: bool) -> Non
     esgotado) ou 6 (cancelado com Ctrl-C).
     """
     settings = load(settings_path)
-    inventory = InventorySource(settings.inventory).read()
+    source = InventorySource(settings.inventory)
+    inventory = source.read()
     request = requested(subject, inventory, as_json=as_json)
-    store = Store(connect(settings.database_url))
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     order = Order.of(replace(request, check=check or request.check), inventory, language=language_name())
-    job = _run(settings, store, order, console)
+    job = _run(settings, source, order, console)
     if as_json:
         click.echo(json.dumps(job_json(job), ensure_ascii=False, indent=2))
     elif job.report:
@@ -56,11 +57,13 @@ def run(settings_path: Path, subject: str, *, check: bool, as_json: bool) -> Non
     sys.exit(EXIT_CODES[job.state.value])
 
 
-def _run(settings: Settings, store: Store, order: Order, console: Console) -> Job:
+def _run(settings: Settings, source: InventorySource, order: Order, console: Console) -> Job:
     """Queue the order, wait for its servers, run it here. Ctrl-C cancels, also on the servers' side."""
     _ = language().gettext
     canceled = Event()
-    worker = Worker(store, Runner(settings), Composer(settings), settings.runs)
+    store, composer = Store(connect(settings.database_url)), Composer(settings)
+    local = LocalRunner(settings, source, composer)
+    worker = Worker(store, Runner(settings), composer, settings.runs, local)
     # Also when the terminal goes away: the playbook would go on without anybody who writes down its result.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda _number, _frame: canceled.set())
@@ -68,7 +71,9 @@ def _run(settings: Settings, store: Store, order: Order, console: Console) -> Jo
     try:
         job = _claimed(store, job, canceled, console)
         if job.state is State.RUNNING:
-            console.print(_("job {0}: {1} em {2}").format(job.id, order.subject, ", ".join(order.servers)))
+            if order.servers:
+                names = ", ".join(order.servers)
+                console.print(_("job {0}: {1} em {2}").format(job.id, order.subject, names))
 
             def tell(result: HostResult) -> None:
                 with suppress(OSError, SystemExit):  # a reader that has gone away does not stop the work

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dispatcher.commands import InvalidCommand
+from dispatcher.commands.local import DISPATCHER
 from dispatcher.commands.parser import Request, parse
 from dispatcher.i18n import N_, translations
 from dispatcher.inventory import Inventory
@@ -33,6 +34,7 @@ _COLORS = {"changed": "green", "ok": "cyan", "failed": "bold red", "unreachable"
 _STYLES = {"+": "green", "-": "red", "@": "bold"}
 
 STATES = {
+    "awaiting_confirmation": N_("aguarda confirmação"),
     "queued": N_("na fila"),
     "running": N_("em execução"),
     "successful": N_("concluído"),
@@ -40,6 +42,7 @@ STATES = {
     "failed": N_("falhou"),
     "timeout": N_("tempo esgotado"),
     "canceled": N_("cancelado"),
+    "expired": N_("não confirmado"),
 }
 
 
@@ -115,7 +118,9 @@ def report(console: Console, shown: Report, order: Order, zone: tzinfo) -> None:
     console.print(Text(f"{seen.verdict} — {seen.headline}" if seen.headline else seen.verdict, style="bold"))
     if seen.problem:
         console.print(Text(seen.problem, style="bold red"))
-    if seen.servers:
+    if local := [host for host in shown.hosts if host.host == DISPATCHER]:
+        _local(console, local[0])
+    elif seen.servers:
         _servers(console, seen.servers)
     if seen.recordings:
         _recordings(console, seen.recordings, zone)
@@ -132,6 +137,26 @@ def report(console: Console, shown: Report, order: Order, zone: tzinfo) -> None:
             words = _("Com o Ansible, byte a byte: %(playbook)s em %(server)s, transação %(id)s.")
             values = {"playbook": seen.undo.playbook, "server": name, "id": transaction}
             console.print(Text(words % values, style="dim"))
+
+
+def _local(console: Console, result: HostResult) -> None:
+    """Print what came of a command without a playbook: the list, the help, or a sentence."""
+    _ = language().gettext
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    if "senders" in result.data:
+        for title in (_("Endereço"), _("Papel"), _("Comandos")):
+            table.add_column(title)
+        for one in result.data["senders"]:
+            table.add_row(escape(one["address"]), one["role"], " ".join(one["commands"] or ()))
+    elif "commands" in result.data:
+        for one in result.data["commands"]:
+            table.add_row(Text(one["keyword"], style="bold"), Text(_(one["purpose"])))
+            table.add_row("", Text(f"athome run '{one['example']}'"))
+            for name, meaning in one["parts"].items() if result.data["topic"] else ():
+                table.add_row("", Text(f"{name}: {_(meaning)}", style="dim"))
+    else:
+        table.add_row(Text(sentence(result.code, result.data, language_name())))
+    console.print(table)
 
 
 def _servers(console: Console, rows: Sequence[ServerRow]) -> None:

@@ -35,7 +35,7 @@ class Desk:
     commands: Mapping[str, type[Command]]
     context: Context
     permissions: Permissions
-    language: str  # of whoever is new here
+    language: str  # of whoever is put on the list
 
 
 class LocalCommand(Command):
@@ -50,6 +50,10 @@ class LocalCommand(Command):
     @abstractmethod
     def read(cls, words: str, context: Context) -> LocalCommand:
         """Return the command of the words after its keyword. Raises InvalidCommand."""
+
+    def foresee(self, _listed: Mapping[str, Sender], _by: str) -> HostResult | None:
+        """Return what it would come to as things stand; None: it changes nothing of ours."""
+        return None
 
     def refusal(self, _listed: Mapping[str, Sender], _by: str) -> InvalidCommand | None:
         """Return why it would fail as things stand, so that nobody is asked to confirm it."""

@@ -12,7 +12,7 @@ from dispatcher.commands.local import Desk, LocalCommand, result
 from dispatcher.i18n import N_
 from dispatcher.mail.address import normalise
 from dispatcher.mail.sender import Role, Sender
-from dispatcher.mail.whitelist import Change, ChangeRefused, objection
+from dispatcher.mail.whitelist import Change, objection
 from dispatcher.runs.report import HostResult
 from dispatcher.settings import Demand
 
@@ -81,42 +81,43 @@ class Whitelist(LocalCommand):
             return Change("change", Sender(old.address, "administrador", old.language, old.commands))
         return Change("add", new)
 
-    def refusal(self, listed: Mapping[str, Sender], by: str) -> InvalidCommand | None:
-        """Return why the list cannot be changed so, with what to send instead."""
+    def foresee(self, listed: Mapping[str, Sender], by: str) -> HostResult | None:
+        """Return what the list, and who asks, make of it."""
         if self.only_reads:
             return None
         change = self.change(listed, "")
-        code = objection(listed, change, by)
-        if code is None:
+        data = {"address": self.address, "role": change.sender.role}
+        if code := objection(listed, change, by):
+            return result("failed", f"whitelist.{code}", **data)
+        return result("changed", f"whitelist.{_DONE[change.action]}", **data)
+
+    def refusal(self, listed: Mapping[str, Sender], by: str) -> InvalidCommand | None:
+        """Return why the list cannot be changed so, with what to send instead."""
+        outcome = self.foresee(listed, by)
+        if outcome is None or outcome.outcome != "failed":
             return None
-        near = get_close_matches(self.address, listed, n=1, cutoff=0.8) if code == "unknown" else []
-        instead = f"{self.keyword} REMOVE {near[0]}" if near else f"{self.keyword} LIST"
+        unknown = outcome.code == "whitelist.unknown"
+        near = next(iter(get_close_matches(self.address, listed, n=1, cutoff=0.8)), None) if unknown else None
+        instead = f"{self.keyword} REMOVE {near}" if near else f"{self.keyword} LIST"
         invented: tuple[str, ...] = ()
-        if code == "last":
+        if outcome.code == "whitelist.last":
             instead, invented = f"{self.keyword} ADD {_SOMEBODY} ADMIN", (f"{self.keyword} ADD",)
         return _refused(
-            f"{self.keyword} {self.action}", self.address, f"whitelist.{code}",
-            suggestion=near[0] if near else None, corrected=instead, invented=invented,
+            f"{self.keyword} {self.action}", self.address, outcome.code,
+            suggestion=near, corrected=instead, invented=invented, role=str(outcome.data["role"]),
         )  # fmt: skip
 
     def carry_out(self, desk: Desk, *, check: bool) -> HostResult:
         """Show or change the list."""
         listed = desk.whitelist.listed()
-        if self.only_reads:
+        outcome = self.foresee(listed, desk.whitelist.by)
+        if outcome is None:
             people = [listed[address] for address in sorted(listed)]
             rows = [{"address": one.address, "role": one.role, "commands": one.commands} for one in people]
             return result("ok", "whitelist.listed", senders=rows, count=len(rows))
-        change = self.change(listed, desk.language)
-        data = {"address": self.address, "role": change.sender.role}
-        code = objection(listed, change, desk.whitelist.by)
-        if code is None and not check:
-            try:
-                desk.whitelist.apply(change)
-            except ChangeRefused as refused:  # it was asked in the same transaction: it cannot be
-                code = refused.code
-        if code:
-            return result("failed", f"whitelist.{code}", **data)
-        return result("changed", f"whitelist.{_DONE[change.action]}", **data)
+        if outcome.outcome == "changed" and not check:
+            desk.whitelist.apply(self.change(listed, desk.language))
+        return outcome
 
 
 _DONE = {"add": "added", "remove": "removed", "change": "promoted"}
@@ -186,7 +187,8 @@ def _refused(
     suggestion: str | None = None,
     corrected: str = "WHITELIST LIST",
     invented: tuple[str, ...] = (),
+    role: str = "",
 ) -> InvalidCommand:
-    data = {"known": ", ".join(_ACTIONS), "address": value[:_SHOWN]}
+    data = {"known": ", ".join(_ACTIONS), "address": value[:_SHOWN], "role": role}
     problem = Problem(field=field, value=value.strip()[:_SHOWN], code=code, data=data, suggestion=suggestion)
     return InvalidCommand((problem,), corrected, invented)

@@ -105,6 +105,12 @@ class Store:
         with transaction(self.engine) as connection:
             return bool(connection.execute(select(mine)).scalar())
 
+    def waiting(self, confirmation: int) -> Job:
+        """Return the job that a confirmation is about. Raises NotFoundError when there is none."""
+        mine = select(confirmations.c.job_id).where(confirmations.c.id == confirmation)
+        with transaction(self.engine) as connection:
+            return self._job(connection, connection.execute(mine).scalar() or 0)
+
     def overdue(self, now: float) -> list[Job]:
         """Return the jobs that nobody has confirmed in time."""
         late = (

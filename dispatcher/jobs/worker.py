@@ -7,12 +7,16 @@ import time
 from collections.abc import Callable
 from threading import Event
 
+from dispatcher.commands import COMMANDS, Command
+from dispatcher.commands.local import LocalCommand
 from dispatcher.errors import StoreError
 from dispatcher.jobs.announcement import Announcement
 from dispatcher.jobs.job import Job
+from dispatcher.jobs.local import LocalRunner
 from dispatcher.jobs.store import Store
 from dispatcher.mail.senders import Senders
 from dispatcher.replies.compose import Composer, Reply
+from dispatcher.replies.confirming import unconfirmed
 from dispatcher.runs.report import HostResult, Notice, Progress, Report
 from dispatcher.runs.runner import Runner
 from dispatcher.settings import Runs
@@ -24,11 +28,22 @@ _RETRY = 2.0  # seconds between tries to write a result while the database is aw
 
 
 class Worker:
-    """Shares a store with others. ``wake`` is set when there may be work, ``posted`` when mail is due."""
+    """Shares a store with others. ``wake`` is set when there may be work, ``posted`` when mail is due.
 
-    def __init__(self, store: Store, runner: Runner, composer: Composer, runs: Runs) -> None:
+    Without ``local`` it can only run playbooks.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        runner: Runner,
+        composer: Composer,
+        runs: Runs,
+        local: LocalRunner | None = None,
+    ) -> None:
         self._store = store
         self._runner = runner
+        self._local = local
         self._composer = composer
         self._runs = runs
         self.wake = Event()
@@ -38,6 +53,7 @@ class Worker:
         """Work until told to stop; what has been started is finished first."""
         while not stop.is_set():
             try:
+                self._expire()
                 job = self._store.claim()
             except StoreError as error:
                 log.error("cannot claim: %s", error)
@@ -57,26 +73,68 @@ class Worker:
     ) -> Report:
         """Run one claimed job to its end and return its report."""
         log.info("job %d: %s, attempt %d", job.id, job.order.subject, job.attempts)
-        announcement = Announcement(self._store, self._composer, job, self._runs, self.posted.set)
+        if job.attempts > self._runs.attempts:
+            report = self._written(job, self._crashed(job))
+        elif (command := self._local_command(job)) is not None:
+            report = self._carried_out(job, command)
+        else:
+            announcement = Announcement(self._store, self._composer, job, self._runs, self.posted.set)
 
-        def tell(progress: Progress) -> None:
-            on_progress(progress)
-            announcement.tell(progress)
+            def tell(progress: Progress) -> None:
+                on_progress(progress)
+                announcement.tell(progress)
 
-        report = self._report(job, on_result, tell, canceled)
+            report = self._written(job, self._report(job, on_result, tell, canceled))
         log.info("job %d: %s in %.1f s", job.id, report.status, report.seconds)
+        self.wake.set()  # a job that waited for these servers may start
+        self.posted.set()
+        return report
+
+    def _written(self, job: Job, report: Report) -> Report:
+        """Write result and reply; return the report. The work is done on the servers: it must not be lost."""
         reply = self._reply(job, report) if job.order.sender else None
         while True:
             try:
                 if not self._store.finish(job, report, reply):
                     log.warning("job %d is no longer ours: its result is not written", job.id)
                 break
-            except StoreError as error:  # the work is done on the servers: its result must not be lost
+            except StoreError as error:
                 log.error("job %d: cannot write its result yet: %s", job.id, error)
                 time.sleep(_RETRY)
-        self.wake.set()  # a job that waited for these servers may start
-        self.posted.set()
         return report
+
+    @staticmethod
+    def _local_command(job: Job) -> LocalCommand | None:
+        """Return the command if the dispatcher itself carries it out."""
+        if not issubclass(COMMANDS.get(job.order.keyword, Command), LocalCommand):
+            return None
+        command = job.order.command()
+        return command if isinstance(command, LocalCommand) else None
+
+    def _carried_out(self, job: Job, command: LocalCommand) -> Report:
+        """Do what needs no playbook in the transaction of its result: it is done once, or not at all."""
+        if self._local is None:
+            return self._written(job, _failure(job, NotImplementedError()))
+        try:
+            report = self._store.carry_out(job, self._local.prepare(job, command))
+        except Exception as error:
+            log.exception("job %d: it cannot be carried out", job.id)
+            return self._written(job, _failure(job, error))
+        if report is None:
+            log.warning("job %d is no longer ours: it is not carried out", job.id)
+        return report or Report(status="canceled", check=job.order.check)
+
+    def _expire(self) -> None:
+        """End what nobody has confirmed in time, and tell its sender."""
+        for job in self._store.overdue(time.time()):
+            try:
+                reply = unconfirmed(self._composer, job)
+            except Exception:
+                log.exception("job %d: nobody is told that it was not confirmed", job.id)
+                reply = None
+            if self._store.expire(job, reply):
+                log.info("job %d: not confirmed in time", job.id)
+                self.posted.set()
 
     def _reply(self, job: Job, report: Report) -> Reply | None:
         """Compose the answer; should a report defeat the templates, its sender still hears how it ended."""
@@ -106,9 +164,6 @@ class Worker:
         on_progress: Callable[[Progress], None],
         canceled: Callable[[], bool],
     ) -> Report:
-        if job.attempts > self._runs.attempts:
-            crashed = Notice(code="run.crashed", data={"attempts": self._runs.attempts})
-            return Report(status="failed", check=job.order.check, problem=crashed)
         try:
             return self._runner.run(
                 job.order.command(),
@@ -122,5 +177,13 @@ class Worker:
         except Exception as error:
             # Whatever went wrong, the sender gets an answer and the log gets the reason.
             log.exception("job %d: the run failed before Ansible could report", job.id)
-            problem = Notice(code="run.error", data={"error": type(error).__name__})
-            return Report(status="failed", check=job.order.check, problem=problem)
+            return _failure(job, error)
+
+    def _crashed(self, job: Job) -> Report:
+        crashed = Notice(code="run.crashed", data={"attempts": self._runs.attempts})
+        return Report(status="failed", check=job.order.check, problem=crashed)
+
+
+def _failure(job: Job, error: Exception) -> Report:
+    problem = Notice(code="run.error", data={"error": type(error).__name__})
+    return Report(status="failed", check=job.order.check, problem=problem)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Engine, select
 
 from dispatcher.errors import AthomeError
 from dispatcher.jobs import schema
@@ -61,17 +60,17 @@ class Senders:
         role: str = "operador",
         language: str = "pt_BR",
         commands: Iterable[str] | None = None,
-        after: After = lambda _connection, _change: None,
+        after: After | None = None,
     ) -> Sender:
         """Authorise an address, from the shell. Raises SenderError when it is none, or is authorised already.
 
-        ``after`` is called in the same transaction, with what was changed.
+        ``after`` is called in the same transaction, with the list after and before.
         """
         sender = Sender(valid(address), role, language, None if commands is None else tuple(commands))
         self._apply(lambda _listed: Change("add", sender), sender.address, after)
         return sender
 
-    def change(self, address: str, after: After = lambda _connection, _change: None, **values: Any) -> Sender:
+    def change(self, address: str, after: After | None = None, **values: Any) -> Sender:
         """Give a sender another role, language or commands, from the shell. Raises SenderError."""
         address = valid(address)
 
@@ -81,7 +80,7 @@ class Senders:
 
         return self._apply(wanted, address, after).sender
 
-    def remove(self, address: str, after: After = lambda _connection, _change: None) -> Sender:
+    def remove(self, address: str, after: After | None = None) -> Sender:
         """Take an address off the whitelist, and its tokens with it, from the shell. Raises SenderError."""
         address = valid(address)
 
@@ -100,25 +99,25 @@ class Senders:
         with transaction(self._engine) as connection:
             return [Event(*row) for row in connection.execute(query)]
 
-    def _apply(self, wanted: Callable[[Mapping[str, Sender]], Change], address: str, after: After) -> Change:
-        with self.whitelist(shell_account()) as whitelist:
-            change = wanted(whitelist.listed())
+    def _apply(
+        self, wanted: Callable[[Mapping[str, Sender]], Change], address: str, after: After | None
+    ) -> Change:
+        with transaction(self._engine) as connection:
+            whitelist = Whitelist(connection, shell_account())
+            before = whitelist.listed()
+            change = wanted(before)
             try:
                 whitelist.apply(change)
             except ChangeRefused as refused:
                 problem, way_out = _SENTENCES[refused.code]
-                raise SenderError(problem.format(address), way_out.format(address)) from None
-            after(whitelist.connection, change)
+                raise SenderError(problem.format(address), way_out) from None
+            if after:
+                after(whitelist, before)
         return change
 
-    @contextmanager
-    def whitelist(self, by: str) -> Iterator[Whitelist]:
-        """One transaction in which ``by`` reads and changes the list."""
-        with transaction(self._engine) as connection:
-            yield Whitelist(connection, by)
 
+After = Callable[[Whitelist, Mapping[str, Sender]], None]  # after a change: the list before it
 
-After = Callable[[Connection, Change], None]
 
 _LIST = "Veja a lista com: athome senders list"
 _SENTENCES = {

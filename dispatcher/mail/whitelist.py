@@ -49,11 +49,15 @@ def objection(listed: Mapping[str, Sender], change: Change, by: str) -> str | No
 
 
 class Whitelist:
-    """The list within one transaction. Every change leaves its row in the history."""
+    """The list within one transaction. Every change leaves its row in the history.
+
+    ``by``: an administrator's address, or ``shell:account``. ``changes``: what was changed, by the rows' ids.
+    """
 
     def __init__(self, connection: Connection, by: str) -> None:
         self.connection = connection
         self.by = by
+        self.changes: dict[int, Change] = {}
 
     def listed(self) -> dict[str, Sender]:
         """Return everybody by address; whoever reads it to change it keeps others from doing so."""
@@ -75,15 +79,18 @@ class Whitelist:
             self.connection.execute(update(table).where(mine).values(**row))
         else:  # the tokens go with it: the foreign key says so
             self.connection.execute(delete(table).where(mine))
-        self.connection.execute(
-            insert(schema.sender_history).values(
+        event = self.connection.execute(
+            insert(schema.sender_history)
+            .values(
                 changed_at=time.time(),
                 changed_by=self.by,
                 address=sender.address,
                 action=change.action,
                 detail={} if change.action == "remove" else row,
             )
+            .returning(schema.sender_history.c.id)
         )
+        self.changes[event.scalar_one()] = change
 
 
 def as_sender(row: Any) -> Sender:

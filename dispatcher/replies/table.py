@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
+from typing import Any
 
 from dispatcher.i18n import N_, translations
 from dispatcher.replies.recordings import Recordings
@@ -12,6 +13,7 @@ from dispatcher.replies.result import View
 
 _SERVERS = (N_("Servidor"), N_("Resultado"), N_("O que aconteceu"), N_("Avisos"))
 _RECORDINGS = (N_("Ramal"), N_("Dia"), N_("Gravações"))
+_SENDERS = (N_("Endereço"), N_("Papel"), N_("Comandos"))
 _FORMULA = ("=", "+", "-", "@")  # what a spreadsheet would calculate instead of showing
 
 
@@ -29,6 +31,12 @@ def recordings(shown: Recordings, language: str) -> bytes:
         for day, count in one.counts or ((None, 0),)
     )
     return _csv(_RECORDINGS, rows, language)
+
+
+def senders(listed: Sequence[Mapping[str, Any]], language: str) -> bytes:
+    """Return everybody who may send commands."""
+    rows = ((one["address"], one["role"], " ".join(one["commands"] or ())) for one in listed)
+    return _csv(_SENDERS, rows, language)
 
 
 def _csv(titles: Sequence[str], rows: Iterable[Sequence[str]], language: str) -> bytes:

@@ -21,6 +21,14 @@ PROBLEMS: dict[str, Entry] = {
         N_("O assunto é longo demais. Esperado: um só comando, de no máximo {limit} caracteres.")
     ),
     "command.unknown": Entry(N_("O comando não existe. Esperado: um destes: {known}.")),
+    "whitelist.action": Entry(N_("Falta dizer o que fazer com a lista. Esperado: um destes: {known}.")),
+    "whitelist.address_missing": Entry(N_("Falta o endereço de e-mail. Esperado: um, como ana@example.com.")),
+    "whitelist.address_invalid": Entry(
+        N_("Não é um endereço de e-mail. Esperado: um só, como ana@example.com.")
+    ),
+    "whitelist.one_address": Entry(N_("É mais de um endereço. Esperado: um por e-mail.")),
+    "whitelist.extra": Entry(N_("Há texto a mais. Esperado: nada ou, depois de um endereço novo, ADMIN.")),
+    "help.unknown": Entry(N_("Não há ajuda sobre isso. Esperado: nada ou um destes: {known}.")),
     "field.unknown": Entry(N_("Este comando não tem esse campo. Os campos dele são: {known}.")),
     "field.duplicate": Entry(N_("O campo aparece mais de uma vez. Esperado: uma vez só.")),
     "field.missing": Entry(N_("Falta o campo, ou o sinal = depois dele. Esperado: CAMPO=valor.")),

@@ -30,6 +30,10 @@ RESULTS: dict[str, Entry] = {
         N_("A execução foi interrompida {attempts} vezes e não será tentada de novo. Confira os servidores."),
         advice=TELL_ADMIN,
     ),
+    "run.not_permitted": Entry(
+        N_("Você não pode mais usar este comando: suas permissões mudaram depois do envio."),
+        advice=N_("Se você precisa dele, peça a um administrador."),
+    ),
     "run.error": Entry(
         N_("Um erro interno interrompeu a execução ({error}). Confira os servidores."), advice=TELL_ADMIN
     ),

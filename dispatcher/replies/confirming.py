@@ -1,0 +1,87 @@
+"""The mails between a command and its permission: to confirm it, to prove more, or that it may not be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Literal
+
+from dispatcher.commands import COMMANDS, Command
+from dispatcher.commands.local import LocalCommand
+from dispatcher.commands.pairs import split
+from dispatcher.jobs.job import Job, Order
+from dispatcher.mail.message import Message
+from dispatcher.mail.permissions import Denied
+from dispatcher.mail.sender import Sender
+from dispatcher.replies.compose import Composer, Reply, Thread
+from dispatcher.replies.sentences import sentence
+from dispatcher.runs.report import HostResult
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One field of a command: what was written, and what it means. An empty value means nothing is there."""
+
+    name: str
+    value: str
+    meaning: str
+
+
+def confirm(
+    composer: Composer, order: Order, code: str, expires_at: float, foreseen: HostResult | None
+) -> Reply:
+    """Say what will happen, until when to confirm it and how. ``code`` is in no other mail."""
+    command = order.command()
+    said = sentence(foreseen.code, foreseen.data, order.language, check=True) if foreseen else ""
+    values = {
+        "order": order,
+        "code": code,
+        "until": datetime.fromtimestamp(expires_at, timezone.utc),
+        "purpose": "" if said else command.purpose,
+        "said": said,
+        "parts": [] if said else _parts(command),
+        "servers": order.servers,
+    }
+    return composer.compose("confirm", Thread.of_order(order), values)
+
+
+def unconfirmed(composer: Composer, job: Job) -> Reply:
+    """Say that a command was not confirmed in time, and how to ask for it again."""
+    return composer.compose("unconfirmed", Thread.of_order(job.order), {"job": job})
+
+
+def spent(composer: Composer, sender: Sender, message: Message, why: Literal["used", "expired"]) -> Reply:
+    """Say that a code has been used, or is too old."""
+    return composer.compose("spent", Thread.of(sender, message), {"why": why})
+
+
+def not_permitted(
+    composer: Composer,
+    sender: Sender,
+    message: Message,
+    denied: Denied,
+    commands: Mapping[str, type[Command]],
+) -> Reply:
+    """Say which command it is, who may use it, and what this sender may."""
+    values = {
+        "keyword": denied.kind.keyword,
+        "code": denied.code,
+        "commands": [kind for kind in commands.values() if kind.role is not None],
+    }
+    return composer.compose("not_permitted", Thread.of(sender, message), values)
+
+
+def unproved(composer: Composer, order: Order) -> Reply:
+    """Say that this command has to be opened with a one-time code, and where such codes come from."""
+    return composer.compose("unproved", Thread.of_order(order), {"order": order})
+
+
+def _parts(command: Command) -> Sequence[Part]:
+    if isinstance(command, LocalCommand):
+        return ()
+    values = split(COMMANDS[command.keyword], command.subject()).values
+    return [
+        Part(field.upper(), values.get(field, ""), command.explained.get(field.upper(), ""))
+        for field in type(command).model_fields
+    ]
