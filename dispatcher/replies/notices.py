@@ -20,7 +20,7 @@ WIDESPREAD = 5  # senders with wrong tokens at about the same time: no longer a 
 
 
 class Notices:
-    """What is told of a refusal by `token` or `rate`. ``senders`` returns everybody on the whitelist."""
+    """What is told of a refusal by `token` or `rate`, and of no other. ``senders`` returns the whitelist."""
 
     def __init__(
         self, composer: Composer, settings: Settings, senders: Callable[[], Sequence[Sender]]
@@ -32,7 +32,9 @@ class Notices:
     def of(self, verdict: Verdict) -> tuple[Reply, ...]:
         """Return the sender's answer and the administrators' alarms, if any. None go to who is not proved."""
         sender, message, failure = verdict.sender, verdict.message, verdict.failure
-        if verdict.decision != "refused" or sender is None or message is None:
+        if verdict.rule not in ("token", "rate") or verdict.decision != "refused":
+            return ()
+        if sender is None or message is None:
             return ()
         if verdict.rule == "rate":
             return (self.rate(sender, message),)
