@@ -15,6 +15,7 @@ import click
 from dispatcher import __version__
 from dispatcher.cli.explain import explain
 from dispatcher.cli.jobs import jobs
+from dispatcher.cli.outbox import outbox
 from dispatcher.cli.run import run
 from dispatcher.cli.serve import serve
 from dispatcher.cli.staff import senders, tokens
@@ -39,7 +40,7 @@ def athome(context: click.Context, settings_path: Path) -> None:
     context.obj = settings_path
 
 
-for command in (run, explain, serve, jobs, senders, tokens):
+for command in (run, explain, serve, jobs, outbox, senders, tokens):
     athome.add_command(command)
 
 
