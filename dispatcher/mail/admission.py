@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from sqlalchemy import Engine
+
+from dispatcher import settings
 from dispatcher.mail import rules
 from dispatcher.mail.confirmations import Confirmations
 from dispatcher.mail.dns import Resolver
@@ -25,7 +28,6 @@ from dispatcher.mail.rules import Case, Cause, Decision, Ruling
 from dispatcher.mail.senders import Sender, Senders
 from dispatcher.mail.subject import REDACTED, redact
 from dispatcher.mail.tokens import Tokens
-from dispatcher.settings import Mail
 
 __all__ = ["RULES", "Admission", "Rule", "Step", "Verdict", "redact"]
 
@@ -88,7 +90,7 @@ class Admission:
 
     def __init__(
         self,
-        settings: Mail,
+        mail: settings.Mail,
         senders: Senders,
         tokens: Tokens,
         *,
@@ -98,9 +100,25 @@ class Admission:
         lockout: Lockout,
     ) -> None:
         self._case = partial(
-            Case, settings=settings, senders=senders, tokens=tokens, seen=seen, resolver=resolver,
+            Case, settings=mail, senders=senders, tokens=tokens, seen=seen, resolver=resolver,
             confirmations=confirmations, lockout=lockout,
         )  # fmt: skip
+
+    @classmethod
+    def of(
+        cls, mail: settings.Mail, tokens: settings.Tokens, engine: Engine, seen: Callable[[str, str], bool]
+    ) -> Admission:
+        """Put it together from the settings. Raises SecretError when the tokens' key cannot be read."""
+        pepper = tokens.pepper()
+        return cls(
+            mail,
+            Senders(engine),
+            Tokens(engine, pepper, tokens.totp_window),
+            seen=seen,
+            resolver=Resolver([str(address) for address in mail.nameservers], mail.dns_timeout),
+            confirmations=Confirmations(engine, pepper),
+            lockout=Lockout(engine, mail, tokens),
+        )
 
     def judge(self, raw: RawMessage) -> Verdict:
         """Return the verdict.
