@@ -65,6 +65,18 @@ class ServiceDiedError(AthomeError):
     exit_code = 70  # EX_SOFTWARE
 
 
+class RunLostError(AthomeError):
+    """A run was ended as its worker slept, or not begun as an earlier one is still there: run it again."""
+
+    exit_code = 75
+
+    def __init__(self, ident: str) -> None:
+        super().__init__(
+            f"A execução {ident} foi interrompida: quem a conduzia parou, ou outra ainda ocupa o servidor.",
+            "Repita o comando; nada ficou rodando aqui.",
+        )
+
+
 class NotFoundError(AthomeError):
     """There is no such thing as was asked for: the sentence says how to list what there is."""
 

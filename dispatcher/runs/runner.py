@@ -2,26 +2,34 @@
 
 Every run has a folder of its own, a clean environment, and its variables in a file that only the service can
 read and that is gone when the run is over. Every string from a command is marked unsafe: Ansible never takes
-it for a template.
+it for a template. A guard (``guard.py``) stands between Ansible Runner and Ansible, and ends the run when
+this process dies or sleeps.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
+from urllib.parse import quote
 
 from ansible_runner import Runner as AnsibleRunner
 from ansible_runner import RunnerConfig
 
 from dispatcher.commands import Command
+from dispatcher.errors import RunLostError
+from dispatcher.runs import guard
 from dispatcher.runs.environment import clean_environment
 from dispatcher.runs.events import host_result, progress
+from dispatcher.runs.heartbeat import beating
 from dispatcher.runs.report import HostResult, Progress, Report, from_results
 from dispatcher.settings import PROJECT, Settings
 
@@ -45,11 +53,19 @@ class Runner:
         on_result: Callable[[HostResult], None] = lambda _result: None,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
         canceled: Callable[[], bool] = lambda: False,
+        locks: Sequence[str] | None = None,
+        kept: Callable[[], float] = guard.now,
     ) -> Report:
         """Run the command's playbook on these inventory hosts.
 
         ``ident`` names the folder of the run, ``on_result`` is told of each host as it is done,
         ``on_progress`` of how far a long piece of work is, ``canceled`` is asked five times a second.
+
+        Before it starts, whatever is left of an earlier run of this ``ident``, or of one that had any of
+        these ``locks`` (the servers, unless given), has ended. ``kept`` returns the moment (``guard.now``)
+        at which the job was last known to be ours: the run is ended 0.6 of a lease later.
+
+        Raises RunLostError for a run that was ended, or not begun, for no reason of its own.
         """
         results: dict[str, HostResult] = {}
 
@@ -62,22 +78,36 @@ class Runner:
             return False  # the report is what is kept, not one file for each event
 
         started = time.monotonic()
-        folder = self._prepare(ident, command.extravars())
+        limit = command.timeout or self._settings.runs.timeout
+        folder = self._prepare(ident, command.extravars(), limit)
+        # A name of its own: the guard of a worker that has just died must not take it for its own.
+        fifo = folder / f"heartbeat-{token_hex(8)}"
         try:
             config = self._config(folder, command, servers, check=check)
-            # Without a cancel callback Ansible Runner would take over the service's signals.
-            status, _rc = AnsibleRunner(config=config, event_handler=on_event, cancel_callback=canceled).run()
+            with beating(fifo, kept, canceled) as heartbeat:
+                guarding = self._guard(fifo, limit, servers if locks is None else locks)
+                config.command = [*guarding, *config.command]
+                # Without a cancel callback Ansible Runner would take over the service's signals.
+                ansible = AnsibleRunner(
+                    config=config, event_handler=on_event, cancel_callback=heartbeat.unheeded
+                )
+                status, code = ansible.run()
         finally:
             (folder / "env" / "extravars").unlink(missing_ok=True)
+        if code in (guard.LOST, guard.BUSY):
+            raise RunLostError(ident)
+        status = {guard.CANCELED: "canceled", guard.TIMEOUT: "timeout"}.get(code, status)
         if not results:
             log.error("run %s gave no result; what Ansible said: %s", ident, folder / "artifacts" / "stdout")
         return from_results(status, results, servers, check=check, seconds=time.monotonic() - started)
 
-    def _prepare(self, ident: str, extravars: Mapping[str, Any]) -> Path:
+    def _prepare(self, ident: str, extravars: Mapping[str, Any], limit: int) -> Path:
         """Make a fresh folder: what an earlier run left in it would become part of this one."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = self._folder / ident
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            _wait_for(folder, limit)
+            shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         (folder / "env").mkdir(mode=0o700)
         file = os.open(folder / "env" / "extravars", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -98,8 +128,7 @@ class Runner:
             artifact_dir=str(folder),
             quiet=True,
             fact_cache_type="memory",
-            timeout=command.timeout or self._settings.runs.timeout,
-            settings={"pexpect_timeout": 0.2},  # how soon a cancel is noticed; 5 s by default
+            settings={"pexpect_timeout": 0.2},  # how soon a guard that does not listen is noticed
             envvars=self._environment(),
         )
         config.prepare()
@@ -110,6 +139,16 @@ class Runner:
         }
         return config
 
+    def _guard(self, fifo: Path, limit: int, names: Sequence[str]) -> list[str]:
+        """Return what comes before Ansible's command line, so that the guard runs it."""
+        locks = self._settings.state_dir / "locks"
+        locks.mkdir(mode=0o700, exist_ok=True)
+        silence = 0.6 * self._settings.runs.lease
+        held = [str(fifo.parent), *(str(locks / quote(name, safe="")) for name in sorted(names))]
+        # Without this process's environment and packages: it starts in a fraction of the time.
+        python = [sys.executable, "-I", "-S", guard.__file__]
+        return [*python, str(fifo), str(silence), str(limit), *held, "--"]
+
     def _environment(self) -> dict[str, str]:
         runs, state = self._settings.runs, self._settings.state_dir
         environment = clean_environment() | {"ANSIBLE_HOME": str(state / "ansible")}
@@ -118,6 +157,22 @@ class Runner:
         if runs.ssh_config_file:
             environment["ANSIBLE_SSH_COMMON_ARGS"] = f"-F {runs.ssh_config_file}"
         return environment
+
+
+def _wait_for(folder: Path, limit: int) -> None:
+    """Wait until an earlier run of the same job is gone: its worker has died, its guard is ending it."""
+    until = guard.now() + limit
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        while True:
+            try:
+                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if guard.now() > until:
+                    raise RunLostError(folder.name) from None
+            time.sleep(0.05)
+    finally:
+        os.close(file)
 
 
 def _unsafe(value: Any) -> Any:
