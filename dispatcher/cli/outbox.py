@@ -7,10 +7,8 @@ import json
 import sys
 from datetime import datetime
 from email import message_from_bytes
-from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
-from typing import cast
 
 import click
 from rich.console import Console
@@ -80,13 +78,13 @@ def show_letter(settings_path: Path, number: int, *, raw: bool, as_json: bool) -
     settings = load(settings_path)
     letter, content = _letters(settings).get(number)
     if raw:
-        click.get_binary_stream("stdout").write(content)
+        sys.stdout.buffer.write(content)
         return
     if as_json:
         click.echo(json.dumps(_json(letter), ensure_ascii=False, indent=2))
         return
     _ = language().gettext
-    message = cast("EmailMessage", message_from_bytes(content, policy=default))
+    message = message_from_bytes(content, policy=default)
     table = Table(show_header=False, box=None, pad_edge=False)
     for title, value in (
         (_("Nº"), str(letter.id)),
