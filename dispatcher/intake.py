@@ -6,17 +6,14 @@ import logging
 import traceback
 from collections.abc import Callable
 
-from dispatcher.commands import InvalidCommand
-from dispatcher.commands.parser import parse
 from dispatcher.errors import AthomeError
-from dispatcher.inventory import InventorySource
-from dispatcher.jobs.job import Order
 from dispatcher.jobs.store import Delivery, Store
 from dispatcher.mail.admission import Admission, Verdict
 from dispatcher.mail.dns import LookupLaterError
 from dispatcher.mail.mailbox import Disposition
 from dispatcher.mail.message import Message, RawMessage
-from dispatcher.replies.compose import Composer, Reply
+from dispatcher.orders import Admitted, Decision, Orders
+from dispatcher.replies.compose import Reply
 from dispatcher.replies.notices import Notices
 
 log = logging.getLogger(__name__)
@@ -29,17 +26,14 @@ class Intake:
         self,
         store: Store,
         admission: Admission,
-        composer: Composer,
+        orders: Orders,
         notices: Notices,
-        *,
-        inventory: InventorySource,
         taken: Callable[[], None],
     ) -> None:
         self._store = store
         self._admission = admission
-        self._composer = composer
+        self._orders = orders
         self._notices = notices
-        self._inventory = inventory
         self._taken = taken
 
     def take(self, raw: RawMessage) -> Disposition:
@@ -52,7 +46,7 @@ class Intake:
         """
         try:
             verdict = self._admission.judge(raw)
-            order, replies, delivery = self._consequence(raw, verdict)
+            decision = self._decide(verdict)
         except LookupLaterError as error:
             log.warning("mail %s/%d waits: %s", raw.folder, raw.uid, error)
             return Disposition.LATER
@@ -65,46 +59,37 @@ class Intake:
             self._store.take(_delivery(raw, None, "parked", "exception", type(error).__name__))
             return Disposition.PARKED
         job_id = self._store.take(
-            delivery,
+            _delivery(raw, verdict.message, decision.verdict, decision.rule, decision.reason),
             claim=verdict.sender is not None,
-            order=order,
-            proof=verdict.proof,
+            order=decision.order,
+            pending=decision.pending,
+            proof=decision.proof,
             failure=verdict.failure,
-            replies=replies,
+            replies=decision.replies,
         )
         log.info(
             "mail %s/%d: %s by rule %s (%s)%s",
-            raw.folder, raw.uid, delivery.verdict, delivery.rule, delivery.reason,
+            raw.folder, raw.uid, decision.verdict, decision.rule, decision.reason,
             f": job {job_id}" if job_id else "",
         )  # fmt: skip
-        if job_id or replies or verdict.decision == "repeated":
+        if job_id or decision.replies or verdict.decision == "repeated":
             self._taken()
         return Disposition.PARKED if verdict.rule == "headers" else Disposition.PROCESSED
 
-    def _consequence(
-        self, raw: RawMessage, verdict: Verdict
-    ) -> tuple[Order | None, tuple[Reply, ...], Delivery]:
-        message, sender = verdict.message, verdict.sender
-        delivery = _delivery(raw, message, verdict.decision, verdict.rule, verdict.reason)
-        if message is None or sender is None or verdict.decision == "silent":
-            return None, (), delivery
-        if verdict.decision == "refused":
-            return None, self._notices.of(verdict), delivery
-        inventory = self._inventory.read()
-        try:
-            request = parse(verdict.subject or "", inventory)
-        except InvalidCommand as error:
-            reply = self._composer.rejected(sender, message, error)
-            return None, (reply,), _delivery(raw, message, "refused", "grammar", str(error))
-        order = Order.of(
-            request,
-            inventory,
-            language=sender.language,
-            sender=sender.address,
-            message_id=message.message_id,
-            references=message.references,
+    def _decide(self, verdict: Verdict) -> Decision:
+        """Return what follows from a verdict: for somebody who is not proved, nothing."""
+        message, sender, proof = verdict.message, verdict.sender, verdict.proof
+        replies: tuple[Reply, ...] = ()
+        if message and sender and verdict.decision == "admitted" and proof:
+            return self._orders.of(Admitted(sender, message, verdict.subject or "", proof))
+        if message and sender and verdict.decision == "refused":
+            if verdict.rule == "confirmation":
+                replies = (self._orders.spent(sender, message, used=verdict.cause == "used"),)
+            else:
+                replies = self._notices.of(verdict)
+        return Decision(
+            verdict=verdict.decision, rule=verdict.rule, reason=verdict.reason, proof=proof, replies=replies
         )
-        return order, (), delivery
 
 
 def _delivery(raw: RawMessage, message: Message | None, verdict: str, rule: str, reason: str) -> Delivery:

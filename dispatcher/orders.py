@@ -28,7 +28,7 @@ from dispatcher.settings import Permissions
 class Decision:
     """What the store is to take. ``proof``: what is used up by it; ``pending``: what the order waits for."""
 
-    verdict: str  # admitted | refused
+    verdict: str  # admitted | refused | repeated | silent
     rule: str
     reason: str
     proof: Proof | None
@@ -37,7 +37,7 @@ class Decision:
     replies: tuple[Reply, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Admitted:
     """A mail that all rules of admission let pass."""
 
@@ -110,6 +110,10 @@ class Orders:
             verdict="admitted", rule="confirmation", reason="waits for its confirmation", proof=mail.proof,
             order=order, pending=pending, replies=(reply,),
         )  # fmt: skip
+
+    def spent(self, sender: Sender, message: Message, *, used: bool) -> Reply:
+        """Return the answer to a code that was used before, or else is too old."""
+        return confirming.spent(self.composer, sender, message, "used" if used else "expired")
 
     def _confirmed(self, mail: Admitted, job: Job) -> Decision:
         """Let the job start, if its sender may still use the command."""

@@ -16,15 +16,15 @@ from dispatcher.errors import AlreadyServingError, ServiceDiedError, SettingsErr
 from dispatcher.intake import Intake
 from dispatcher.inventory import InventorySource
 from dispatcher.jobs.database import connect
+from dispatcher.jobs.local import LocalRunner
 from dispatcher.jobs.store import Store
 from dispatcher.jobs.worker import Worker
 from dispatcher.mail.admission import Admission
 from dispatcher.mail.confirmations import Confirmations
-from dispatcher.mail.dns import Resolver
-from dispatcher.mail.lockout import Lockout
 from dispatcher.mail.mailbox import Mailbox
+from dispatcher.mail.permissions import check
 from dispatcher.mail.senders import Senders
-from dispatcher.mail.tokens import Tokens
+from dispatcher.orders import Orders
 from dispatcher.replies.compose import Composer
 from dispatcher.replies.notices import Notices
 from dispatcher.replies.outbox import Outbox
@@ -46,32 +46,32 @@ class Service:
         tokens = _needed(settings.tokens, "tokens")
         for secret in (imap.password, smtp.password, tokens.pepper):
             secret()  # a missing secret is found at the start, not at the first mail
+        check(settings.permissions)
         self._settings = settings
         self._engine = connect(settings.database_url)
         self._store = Store(self._engine)
         self._inventory = InventorySource(settings.inventory)
         composer = Composer(settings)
-        self._worker = Worker(self._store, Runner(settings), composer, settings.runs)
+        local = LocalRunner(settings, self._inventory, composer)
+        self._worker = Worker(self._store, Runner(settings), composer, settings.runs, local)
         if mail.authentication == "results_only":
             log.warning(
                 "mail.authentication is results_only: no signature is checked here, and a mail is believed"
                 " when %s says dmarc=pass; see docs/SEGURANCA.md",
                 mail.results_of,
             )
+        admission = Admission.of(mail, tokens, self._engine, self._store.seen)
         senders = Senders(self._engine)
-        admission = Admission(
-            mail,
-            senders,
-            Tokens(self._engine, tokens.pepper(), tokens.totp_window),
-            seen=self._store.seen,
-            resolver=Resolver([str(address) for address in mail.nameservers], mail.dns_timeout),
+        orders = Orders(
+            composer=composer,
+            inventory=self._inventory,
+            permissions=settings.permissions,
             confirmations=Confirmations(self._engine, tokens.pepper()),
-            lockout=Lockout(self._engine, mail, tokens),
+            senders=senders.all,
+            waiting=self._store.waiting,
         )
         notices = Notices(composer, settings, senders.all)
-        self._intake = Intake(
-            self._store, admission, composer, notices, inventory=self._inventory, taken=self._taken
-        )
+        self._intake = Intake(self._store, admission, orders, notices, self._taken)
         self._mailbox = Mailbox(imap, max_bytes=mail.max_bytes)
         self._outbox = Outbox(self._engine, smtp)
 

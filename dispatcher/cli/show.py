@@ -150,7 +150,8 @@ def _local(console: Console, result: HostResult) -> None:
             table.add_row(escape(one["address"]), one["role"], " ".join(one["commands"] or ()))
     elif "commands" in result.data:
         for one in result.data["commands"]:
-            table.add_row(Text(one["keyword"], style="bold"), Text(_(one["purpose"])))
+            purpose = one["purpose"]
+            table.add_row(Text(one["keyword"], style="bold"), Text(_(purpose)))
             table.add_row("", Text(f"athome run '{one['example']}'"))
             for name, meaning in one["parts"].items() if result.data["topic"] else ():
                 table.add_row("", Text(f"{name}: {_(meaning)}", style="dim"))

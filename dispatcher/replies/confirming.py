@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal
@@ -10,6 +10,7 @@ from typing import Literal
 from dispatcher.commands import COMMANDS, Command
 from dispatcher.commands.local import LocalCommand
 from dispatcher.commands.pairs import split
+from dispatcher.i18n import translations
 from dispatcher.jobs.job import Job, Order
 from dispatcher.mail.message import Message
 from dispatcher.mail.permissions import Denied
@@ -33,14 +34,14 @@ def confirm(
 ) -> Reply:
     """Say what will happen, until when to confirm it and how. ``code`` is in no other mail."""
     command = order.command()
-    said = sentence(foreseen.code, foreseen.data, order.language, check=True) if foreseen else ""
+    gettext = translations(order.language).gettext
+    said = sentence(foreseen.code, foreseen.data, order.language, check=True) if foreseen else None
     values = {
         "order": order,
         "code": code,
         "until": datetime.fromtimestamp(expires_at, timezone.utc),
-        "purpose": "" if said else command.purpose,
-        "said": said,
-        "parts": [] if said else _parts(command),
+        "said": said or gettext(command.purpose),
+        "parts": _parts(command, gettext),
         "servers": order.servers,
     }
     return composer.compose("confirm", Thread.of_order(order), values)
@@ -77,11 +78,16 @@ def unproved(composer: Composer, order: Order) -> Reply:
     return composer.compose("unproved", Thread.of_order(order), {"order": order})
 
 
-def _parts(command: Command) -> Sequence[Part]:
+def _parts(command: Command, gettext: Callable[[str], str]) -> Sequence[Part]:
     if isinstance(command, LocalCommand):
         return ()
     values = split(COMMANDS[command.keyword], command.subject()).values
     return [
-        Part(field.upper(), values.get(field, ""), command.explained.get(field.upper(), ""))
+        Part(field.upper(), values.get(field, ""), _meaning(command, field, gettext))
         for field in type(command).model_fields
     ]
+
+
+def _meaning(command: Command, field: str, gettext: Callable[[str], str]) -> str:
+    meaning = command.explained.get(field.upper())
+    return gettext(meaning) if meaning else ""

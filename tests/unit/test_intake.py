@@ -12,17 +12,21 @@ from dispatcher.jobs import schema
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.store import Store
 from dispatcher.mail.admission import Verdict
+from dispatcher.mail.confirmations import Confirmations
 from dispatcher.mail.dns import LookupLaterError
 from dispatcher.mail.mailbox import Disposition
 from dispatcher.mail.message import Message, RawMessage
-from dispatcher.mail.senders import Sender
+from dispatcher.mail.proof import Proof
+from dispatcher.mail.senders import Sender, Senders
+from dispatcher.orders import Orders
 from dispatcher.replies.compose import Composer
 from dispatcher.replies.notices import Notices
-from dispatcher.settings import PROJECT, Mail, Settings
+from dispatcher.settings import PROJECT, Mail, Permissions, Settings
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
 RAW = RawMessage("INBOX", 1, 7, NOW, 100, b"")
 MESSAGE = Message("ana@example.com", "[········] CHECKIP=203.0.113.7", "<1@example.com>", NOW, "", ())
+PERMISSIONS = Permissions()
 ANA = Sender("ana@example.com", "operador", "en")
 
 
@@ -38,10 +42,9 @@ class Admission:
         return self.verdict
 
 
-def verdict(decision="admitted", rule="token", subject="CHECKIP=203.0.113.7", sender=ANA, message=MESSAGE):
-    return Verdict(
-        decision=decision, rule=rule, reason="why", sender=sender, message=message, subject=subject
-    )
+def verdict(decision="admitted", rule="token", subject="CHECKIP=203.0.113.7", sender=ANA, **others):
+    known = {"message": MESSAGE, "proof": Proof(kind="static") if decision == "admitted" else None} | others
+    return Verdict(decision=decision, rule=rule, reason="why", sender=sender, subject=subject, **known)
 
 
 @pytest.fixture
@@ -60,11 +63,13 @@ def take(store, taken):
     composer = Composer(settings)
     notices = Notices(composer, settings, lambda: [ANA])
 
-    def run(given, inventory="lab"):
-        source = InventorySource(PROJECT / "inventory" / inventory)
-        return Intake(
-            store, Admission(given), composer, notices, inventory=source, taken=lambda: taken.append(1)
-        ).take(RAW)
+    def run(given, inventory="lab", permissions=PERMISSIONS):
+        orders = Orders(
+            composer=composer, inventory=InventorySource(PROJECT / "inventory" / inventory),
+            permissions=permissions, confirmations=Confirmations(store.engine, b"invented for tests"),
+            senders=Senders(store.engine).all, waiting=store.waiting,
+        )  # fmt: skip
+        return Intake(store, Admission(given), orders, notices, lambda: taken.append(1)).take(RAW)
 
     return run
 
