@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from dispatcher.mail.subject import CODE_ALPHABET
 from tests.hostile.conftest import ADMIN, settle
 from tests.hostile.corpus import OPERATOR, message_id
 from tests.hostile.test_replay import COMMAND, MISTAKE, genuine, hand_in
@@ -27,7 +28,7 @@ def guess(serving, number: int) -> str:
     subject = (
         f"[{number:08X}] {COMMAND}",
         f"[{number:08d}] {COMMAND}",
-        f"RES: CONFIRMAR ABCD-EFGH-JK{22 + number}: {COMMAND}",
+        f"RES: CONFIRMAR ABCD-EFGH-JK2{CODE_ALPHABET[number % 30]}: {COMMAND}",
     )[number % 3]
     identifier = message_id()
     hand_in(genuine(subject, identifier))
