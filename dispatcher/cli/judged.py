@@ -13,17 +13,17 @@ from rich.console import Console
 from rich.text import Text
 
 from dispatcher.cli.show import language
-from dispatcher.commands import InvalidCommand, NotPermitted
-from dispatcher.commands.parser import parse
 from dispatcher.errors import SettingsError
 from dispatcher.i18n import N_
 from dispatcher.inventory import InventorySource
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.store import Store
-from dispatcher.mail import permissions
 from dispatcher.mail.admission import RULES, Admission, Verdict
+from dispatcher.mail.confirmations import Confirmations
 from dispatcher.mail.message import RawMessage
-from dispatcher.mail.sender import Sender
+from dispatcher.mail.senders import Senders
+from dispatcher.orders import Admitted, Decision, Orders
+from dispatcher.replies.compose import Composer
 from dispatcher.settings import Settings
 
 QUESTIONS = {
@@ -41,6 +41,7 @@ QUESTIONS = {
     "grammar": N_("O comando é válido?"),
     "permission": N_("Este remetente pode usar o comando, com esta prova?"),
 }
+_AFTERWARDS = ("grammar", "permission")
 _MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("·", "dim")}
 
 
@@ -74,9 +75,18 @@ def explain_mail(settings: Settings, file: IO[bytes], arrived: datetime, *, as_j
             "A configuração não tem as seções mail e tokens.", "Compare com docs/settings.example.yml."
         )
     engine = connect(settings.database_url)
-    admission = Admission.of(settings.mail, settings.tokens, engine, Store(engine).seen)
+    store = Store(engine)
+    admission = Admission.of(settings.mail, settings.tokens, engine, store.seen)
+    orders = Orders(
+        composer=Composer(settings),
+        inventory=InventorySource(settings.inventory),
+        permissions=settings.permissions,
+        confirmations=Confirmations(engine, settings.tokens.pepper()),
+        senders=Senders(engine).all,
+        waiting=store.waiting,
+    )
     verdict = admission.judge(_raw(file, settings.mail.max_bytes, arrived))
-    fate = _fate(verdict, settings)
+    fate = _fate(verdict, orders)
     if as_json:
         click.echo(json.dumps(_json(verdict, fate), ensure_ascii=False, indent=2))
     else:
@@ -92,44 +102,36 @@ def _raw(file: IO[bytes], max_bytes: int, arrived: datetime) -> RawMessage:
     return RawMessage("", 0, 0, arrived, len(raw), raw)
 
 
-def _fate(verdict: Verdict, settings: Settings) -> Fate:
+def _fate(verdict: Verdict, orders: Orders) -> Fate:
     """Ask after admission what the intake asks: is it a command, and may this sender give it so."""
     answers = [Answer(*step) for step in verdict.trace]
     if verdict.rule == "confirmation":  # `token` found one, and it decides under a name of its own
         answers[-1] = Answer("confirmation", answers[-1].passed, answers[-1].reason)
-    decision, command = verdict.decision, None
-    proof = verdict.proof
-    if decision == "admitted" and verdict.sender and proof and proof.kind != "confirmation":
-        further, command = _further(verdict, verdict.sender, settings)
-        answers += further
-        if not further[-1].passed:
-            decision = "refused"
+    decision: str = verdict.decision
+    command = None
+    if verdict.decision == "admitted" and verdict.sender and verdict.message and verdict.proof:
+        mail = Admitted(
+            sender=verdict.sender, message=verdict.message, subject=verdict.subject or "", proof=verdict.proof
+        )
+        found = orders.of(mail)
+        decision, command = found.verdict, found.order.subject if found.order else None
+        answers += _further(found)
     asked = {answer.rule for answer in answers}
-    rest = () if "confirmation" in asked else (*(rule.name for rule in RULES), "grammar", "permission")
+    rest = (*(rule.name for rule in RULES), *_AFTERWARDS)
     answers += [Answer(rule, None) for rule in rest if rule not in asked]
     return Fate(decision, tuple(answers), command)
 
 
-def _further(verdict: Verdict, sender: Sender, settings: Settings) -> tuple[list[Answer], str | None]:
-    """Return the answers about the command, and the command when it is one."""
-    inventory = InventorySource(settings.inventory).read()
-    try:
-        request = parse(verdict.subject or "", inventory, may=lambda kind: permissions.may(sender, kind))
-    except InvalidCommand as error:
-        return [Answer("grammar", passed=False, reason=str(error))], None
-    except NotPermitted as error:
-        return [Answer("permission", passed=False, reason=str(error))], None
-    command, valid = request.command.subject(), Answer("grammar", passed=True)
-    if verdict.proof is None:
-        return [valid], command
-    found = permissions.judge(sender, request, verdict.proof, settings.permissions)
-    if isinstance(found, permissions.Denied):
-        return [valid, Answer("permission", passed=False, reason=found.code)], command
-    if isinstance(found, permissions.Unproved):
-        asked = found.demand == "confirmation"
-        reason = "waits for a confirmation by mail" if asked else "needs a one-time token"
-        return [valid, Answer("permission", passed=asked, reason=reason)], command
-    return [valid, Answer("permission", passed=True)], command
+def _further(found: Decision) -> list[Answer]:
+    """Return the answers to what is asked of an admitted mail."""
+    if found.rule == "confirmation" and found.order is None:  # it confirms an earlier one
+        return [Answer("confirmation", passed=True, reason=found.reason)]
+    refused = _AFTERWARDS.index(found.rule) if found.verdict == "refused" else len(_AFTERWARDS)
+    waits = found.reason if found.pending else ""
+    answers = [Answer(rule, passed=True) for rule in _AFTERWARDS[:refused]]
+    if found.verdict == "refused":
+        return [*answers, Answer(found.rule, passed=False, reason=found.reason)]
+    return [*answers[:-1], Answer(_AFTERWARDS[-1], passed=True, reason=waits)]
 
 
 def _print(verdict: Verdict, fate: Fate) -> None:

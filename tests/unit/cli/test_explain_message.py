@@ -137,9 +137,17 @@ def test_a_command_that_waits_for_its_confirmation(explain, mail):
     change = "MACCHANGE=3010 MACATUAL=02:00:5E:10:00:01 MACFUTURO=02:00:5E:10:00:02 SERVER=gv2p"
     found = explain(mail(change), "--json")
     said = json.loads(found.stdout)
-    assert (0, True, "waits for a confirmation by mail") == (
+    assert (0, True, "waits for its confirmation") == (
         found.exit_code, said["admitted"], said["reason"],
     )  # fmt: skip
+
+
+def test_a_confirmation_of_nothing(explain, mail):
+    """A code that nobody was sent is refused by a rule that the table has, with an answer."""
+    found = explain(mail("CONFIRMAR ABCD-EFGH-JKMN", opened=False), "--json")
+    said = json.loads(found.stdout)
+    assert (2, True, False) == (found.exit_code, said["answer_due"], said["admitted"])
+    assert {said["rule"]} == {row["rule"] for row in said["rules"] if row["passed"] is False}
 
 
 def test_line_ends_of_a_saved_file(explain, mail):
