@@ -17,8 +17,8 @@ from dispatcher.cli.explain import explain
 from dispatcher.cli.jobs import jobs
 from dispatcher.cli.outbox import outbox
 from dispatcher.cli.run import run
+from dispatcher.cli.senders import senders
 from dispatcher.cli.serve import serve
-from dispatcher.cli.staff import senders
 from dispatcher.cli.tokens import tokens
 from dispatcher.errors import AthomeError
 from dispatcher.settings import DEFAULT_PATH

@@ -74,11 +74,14 @@ def explain(
     table.add_row(_("Comando"), plan["subject"])
     table.add_row(_("Efeito"), _(request.command.purpose))
     table.add_row(_("Modo"), _("simulação: nada é alterado") if request.check else _("execução"))
-    table.add_row("Playbook", plan["playbook"])
-    table.add_row(_("Variáveis"), "\n".join(f"{name}={value}" for name, value in plan["extravars"].items()))
-    table.add_row(
-        _("Servidores"), "\n".join(f"{host['name']} ({host['address']})" for host in plan["servers"])
-    )
+    if plan["playbook"]:
+        table.add_row("Playbook", plan["playbook"])
+        table.add_row(
+            _("Variáveis"), "\n".join(f"{name}={value}" for name, value in plan["extravars"].items())
+        )
+        table.add_row(
+            _("Servidores"), "\n".join(f"{host['name']} ({host['address']})" for host in plan["servers"])
+        )
     Console(soft_wrap=True, highlight=False).print(table)
 
 
@@ -88,7 +91,7 @@ def _plan(request: Request, inventory: Inventory) -> dict[str, Any]:
         "subject": command.subject(),
         "command": command.keyword,
         "check": request.check,
-        "playbook": f"playbooks/{command.playbook}",
+        "playbook": f"playbooks/{command.playbook}" if command.playbook else None,
         "extravars": command.extravars(),
         "servers": [
             {"name": name, "address": str(inventory.variables.get(name, {}).get("ansible_host", name))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from difflib import get_close_matches
@@ -19,11 +19,10 @@ from rich.table import Table
 
 from dispatcher.cli.show import language
 from dispatcher.commands import COMMANDS
-from dispatcher.errors import AthomeError
 from dispatcher.i18n import N_
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.store import Store
-from dispatcher.mail.senders import ROLES, After, Senders
+from dispatcher.mail.senders import ROLES, After, SenderError, Senders, valid
 from dispatcher.replies import local
 from dispatcher.replies.compose import Composer
 from dispatcher.settings import Settings, load
@@ -33,26 +32,20 @@ _OLD_LIST = re.compile(r"^\s*WHITELIST\s*=(.*)$", re.IGNORECASE)
 _EXIT_DATA = 65  # EX_DATAERR
 
 
-class _Keywords(click.ParamType):
-    """``CHECKIP,AJUDA`` as keywords, or ``tudo`` as None: what the role may."""
-
-    name = "COMANDOS"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Return the keywords, each once. An empty tuple stands for ``tudo``."""
-        if value.strip().lower() in ("tudo", "todos", "all"):
-            return ()
-        words = tuple(dict.fromkeys(word for word in re.split(r"[\s,]+", value.upper()) if word))
-        for word in words:
-            if word not in COMMANDS:
-                near = get_close_matches(word, COMMANDS, n=1)
-                hint = f" Quis dizer {near[0]}?" if near else ""
-                self.fail(f"{word} não é um comando.{hint} São: {', '.join(COMMANDS)}; ou tudo.", param, ctx)
-        if not words:
-            self.fail(f"falta um comando. São: {', '.join(COMMANDS)}; ou tudo.", param, ctx)
-        return words
+def _keywords(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Return ``CHECKIP,AJUDA`` as keywords, each once; ``tudo`` as an empty tuple."""
+    if value is None or value.strip().lower() in ("tudo", "todos", "all"):
+        return None if value is None else ()
+    words = tuple(dict.fromkeys(word for word in re.split(r"[\s,]+", value.upper()) if word))
+    there_are = f"São: {', '.join(COMMANDS)}; ou tudo."
+    if not words:
+        raise click.BadParameter(f"falta um comando. {there_are}")
+    for word in words:
+        if word not in COMMANDS:
+            near = get_close_matches(word, COMMANDS, n=1)
+            hint = f" Quis dizer {near[0]}?" if near else ""
+            raise click.BadParameter(f"{word} não é um comando.{hint} {there_are}")
+    return words
 
 
 @click.group()
@@ -72,7 +65,12 @@ def senders() -> None:
     type=click.Choice(["pt_BR", "en"]),
     help="Idioma das respostas; o da configuração, se não for dado.",
 )
-@click.option("--commands", type=_Keywords(), help="Só estes, separados por vírgula; sem isso, os do papel.")
+@click.option(
+    "--commands",
+    metavar="COMANDOS",
+    callback=_keywords,
+    help="Só estes, separados por vírgula; sem isso, os do papel.",
+)
 @click.option("--welcome", is_flag=True, help="Avisa também a pessoa, e diz como começar.")
 @click.pass_obj
 def add_sender(
@@ -91,7 +89,12 @@ def add_sender(
 @click.argument("address", metavar="ENDEREÇO")
 @click.option("--role", type=click.Choice(ROLES))
 @click.option("--language", "tongue", type=click.Choice(["pt_BR", "en"]), help="Idioma das respostas.")
-@click.option("--commands", type=_Keywords(), help="Só estes, separados por vírgula; tudo: os do papel.")
+@click.option(
+    "--commands",
+    metavar="COMANDOS",
+    callback=_keywords,
+    help="Só estes, separados por vírgula; tudo: os do papel.",
+)
 @click.pass_obj
 def set_sender(
     settings_path: Path, address: str, role: str | None, tongue: str | None,
@@ -181,20 +184,19 @@ def import_senders(settings_path: Path, file: TextIO, role: str) -> None:
     settings = load(settings_path)
     whitelist = _senders(settings)
     _ = language().gettext
-    known = {one.address for one in whitelist.all()}
     wrong = 0
     for number, text in _addresses(file):
         try:
-            sender = whitelist.add(text, role, settings.language)
-        except AthomeError as error:
-            if text.strip().lower() in known:
-                click.echo(_("{0} já estava autorizado.").format(text.strip().lower()))
-                continue
+            address = valid(text)
+        except SenderError as error:
             wrong += 1
             click.echo(_("linha {0}: {1}").format(number, error.problem), err=True)
+            continue
+        if whitelist.get(address):
+            click.echo(_("{0} já estava autorizado.").format(address))
         else:
-            known.add(sender.address)
-            click.echo(_("{0} autorizado como {1}.").format(sender.address, sender.role))
+            whitelist.add(address, role, settings.language)
+            click.echo(_("{0} autorizado como {1}.").format(address, role))
     if wrong:
         sys.exit(_EXIT_DATA)
 
@@ -227,7 +229,7 @@ def _commands(commands: tuple[str, ...] | list[str] | None) -> str:
     return language().gettext("tudo que o papel pode") if commands is None else " ".join(commands)
 
 
-def _print(titles: tuple[str, ...], rows: list[tuple[str, ...]], otherwise: str) -> None:
+def _print(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], otherwise: str) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in titles:
         table.add_column(title, overflow="fold")

@@ -119,7 +119,7 @@ def report(console: Console, shown: Report, order: Order, zone: tzinfo) -> None:
     if seen.problem:
         console.print(Text(seen.problem, style="bold red"))
     if local := [host for host in shown.hosts if host.host == DISPATCHER]:
-        _local(console, local[0])
+        _local(console, local[0], check=shown.check)
     elif seen.servers:
         _servers(console, seen.servers)
     if seen.recordings:
@@ -139,7 +139,7 @@ def report(console: Console, shown: Report, order: Order, zone: tzinfo) -> None:
             console.print(Text(words % values, style="dim"))
 
 
-def _local(console: Console, result: HostResult) -> None:
+def _local(console: Console, result: HostResult, *, check: bool) -> None:
     """Print what came of a command without a playbook: the list, the help, or a sentence."""
     _ = language().gettext
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -156,7 +156,7 @@ def _local(console: Console, result: HostResult) -> None:
             for name, meaning in one["parts"].items() if result.data["topic"] else ():
                 table.add_row("", Text(f"{name}: {_(meaning)}", style="dim"))
     else:
-        table.add_row(Text(sentence(result.code, result.data, language_name())))
+        table.add_row(Text(sentence(result.code, result.data, language_name(), check=check)))
     console.print(table)
 
 

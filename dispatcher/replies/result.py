@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from dispatcher.commands.local import DISPATCHER
 from dispatcher.i18n import N_, translations
 from dispatcher.jobs.job import Order
 from dispatcher.replies.diff import Line, rows
@@ -156,7 +157,7 @@ def _headline(report: Report, hosts: Sequence[HostResult], language: str) -> str
         parts.append(_of(groups["changed"], "would_change" if report.check else "changed", language))
     for outcome in ("failed", "unreachable"):
         if groups[outcome]:
-            named = {"hosts": _named(groups[outcome], language)}
+            named = {**groups[outcome][0].data, "hosts": _named(groups[outcome], language)}
             parts.append(fill(_alike(groups[outcome]) or _HEADLINES[outcome], named, language))
     if not parts:
         parts.append(_of(groups["ok"], "ok" if groups["ok"] else "none", language))
@@ -216,7 +217,10 @@ def _steps(report: Report, hosts: Iterable[HostResult], language: str) -> list[S
         if host.outcome in ("failed", "unreachable") and (text := advice(host.code, language)):
             troubled.setdefault(text, []).append(host.host)
     if troubled:
-        return [Step(enumeration(names, language), text) for text, names in troubled.items()]
+        return [
+            Step("" if names == [DISPATCHER] else enumeration(names, language), text)
+            for text, names in troubled.items()
+        ]
     changed = {host.code for host in hosts if host.outcome == "changed"}
     if changed and report.check:
         return []  # to apply it is the next step
