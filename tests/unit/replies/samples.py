@@ -9,16 +9,22 @@ import base64
 import email
 import email.policy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from email.message import EmailMessage
 from pathlib import Path
 
+from dispatcher.commands import COMMANDS
+from dispatcher.commands.context import Context
+from dispatcher.commands.local import Desk, LocalCommand
 from dispatcher.commands.parser import InvalidCommand, parse
 from dispatcher.jobs.job import Job, Order, Owner, State
 from dispatcher.mail.message import Message
+from dispatcher.mail.permissions import Denied, may
 from dispatcher.mail.senders import Sender
+from dispatcher.mail.whitelist import Change, Whitelist
+from dispatcher.replies import confirming, local
 from dispatcher.replies.compose import Composer, Reply
 from dispatcher.replies.notices import Notices
 from dispatcher.runs.report import Diff, HostResult, Notice, Progress, Report
@@ -273,6 +279,66 @@ def _large() -> Report:
     return Report(status="failed", hosts=tuple(many), seconds=250.0)
 
 
+COMPOSER = Composer(SETTINGS)
+BIA = Sender("bia@example.com", "operador", "pt_BR", ("CHECKIP", "AJUDA"))
+LISTED = {one.address: one for one in (ADMIN, Sender("ana@example.com", "administrador", "pt_BR"), BIA)}
+MANY = LISTED | {
+    (address := f"{'p' * 40}{number:03}@{'d' * 50}.example.com"): Sender(address, "operador", "pt_BR")
+    for number in range(140)
+}
+
+
+def ordered(subject: str, language="pt_BR") -> Order:
+    return Order.of(
+        parse(subject, FLEET), FLEET, language=language, sender="ana@example.com",
+        message_id="<CAF7E-1@mail.example.com>", references="<CAF7E-0@mail.example.com>",
+    )  # fmt: skip
+
+
+def confirm(subject: str, language="pt_BR") -> Reply:
+    order = ordered(subject, language)
+    command = order.command()
+    foreseen = command.foresee(LISTED, "ana@example.com") if isinstance(command, LocalCommand) else None
+    return confirming.confirm(COMPOSER, order, "7XZ2-K4MP-9QRT", AT.timestamp() + 900, foreseen)
+
+
+class _Listed(Whitelist):
+    """The list as it is given; nothing is written."""
+
+    def __init__(self, listed: Mapping[str, Sender]) -> None:
+        super().__init__(None, "ana@example.com")
+        self._listed = listed
+
+    def listed(self) -> Mapping[str, Sender]:
+        return self._listed
+
+    def apply(self, change: Change) -> None:
+        self.changes[1] = change
+
+
+def _permitted(sender: Sender) -> dict:
+    return {word: kind for word, kind in COMMANDS.items() if may(sender, kind)}
+
+
+def carried_out(subject: str, language="pt_BR", listed: Mapping[str, Sender] = LISTED) -> Reply:
+    order = ordered(subject, language)
+    asker = listed["ana@example.com"]
+    desk = Desk(
+        whitelist=_Listed(listed), asker=asker, commands=_permitted(asker),
+        context=Context((), FLEET, AT, COMMANDS), permissions=SETTINGS.permissions, language=language,
+    )  # fmt: skip
+    outcome = order.command().carry_out(desk, check=order.check)
+    status = "failed" if outcome.outcome == "failed" else "successful"
+    report = Report(status=status, check=order.check, hosts=(outcome,))
+    return local.answer(COMPOSER, replace(job(), order=order), report)
+
+
+def news(change: Change, *, welcome=False) -> Reply:
+    whitelist = _Listed(LISTED)
+    whitelist.apply(change)
+    return local.news(COMPOSER, whitelist, LISTED, welcome=welcome)[0]
+
+
 SAMPLES: dict[str, Callable[[], Reply]] = {
     "done": lambda: result(_done()),
     "done-en": lambda: result(_done(), language="en"),
@@ -336,6 +402,32 @@ SAMPLES: dict[str, Callable[[], Reply]] = {
     "rate": lambda: NOTICES.rate(ANA, message()),
     "lockout": lambda: NOTICES.lockout(ADMIN, f"{'ana' * 20}@example.com", 10, AT, cause="x"),
     "guessing": lambda: NOTICES.guessing(ADMIN, 7, cause="x"),
+    "confirm": lambda: confirm(MACCHANGE.subject()),
+    "confirm-en": lambda: confirm(MACCHANGE.subject(), "en"),
+    "confirm-whitelist": lambda: confirm(f"WHITELIST ADD {'bia' * 20}@example.com ADMIN"),
+    "unconfirmed": lambda: confirming.unconfirmed(COMPOSER, mac_job()),
+    "spent": lambda: confirming.spent(COMPOSER, ANA, message(), "used"),
+    "too-late": lambda: confirming.spent(COMPOSER, ANA, message(), "expired"),
+    "not-permitted": lambda: confirming.not_permitted(
+        COMPOSER, ANA, message(), Denied(COMMANDS["WHITELIST"], "role"), _permitted(ANA)
+    ),
+    "not-permitted-by-list": lambda: confirming.not_permitted(
+        COMPOSER, ANA, message(), Denied(COMMANDS["MACCHANGE"], "commands"), {}
+    ),
+    "unproved": lambda: confirming.unproved(COMPOSER, ordered(MACCHANGE.subject())),
+    "whitelist": lambda: carried_out("WHITELIST LIST"),
+    "whitelist-en": lambda: carried_out("WHITELIST LIST", "en"),
+    "whitelist-many": lambda: carried_out("WHITELIST LIST", listed=MANY),
+    "whitelist-added": lambda: carried_out("WHITELIST ADD carla@example.com"),
+    "whitelist-preview": lambda: carried_out("WHITELIST REMOVE bia@example.com SIMULAR"),
+    "whitelist-refused": lambda: carried_out("WHITELIST REMOVE ana@example.com"),
+    "whitelist-told": lambda: news(Change("add", Sender("carla@example.com", "operador", "pt_BR"))),
+    "whitelist-told-removed": lambda: news(Change("remove", BIA)),
+    "welcome": lambda: news(Change("add", ADMIN), welcome=True),
+    "help": lambda: carried_out("AJUDA"),
+    "help-en": lambda: carried_out("AJUDA", "en"),
+    "help-macchange": lambda: carried_out("AJUDA MACCHANGE"),
+    "help-whitelist": lambda: carried_out("AJUDA WHITELIST"),
     "hostile": lambda: result(_hostile(), subject="CHECKIP=" + "2001:db8:" * 60),
     "large": lambda: result(_large()),
 }
