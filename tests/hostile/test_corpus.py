@@ -56,6 +56,8 @@ def passages(target: Dispatcher, inbox) -> dict[str, Passage]:
             )
             passage.verdict, passage.rule, passage.reason, passage.job = row[0]
             passage.rule = "none" if passage.verdict == "admitted" else passage.rule
+    unfinished = "SELECT 1 FROM jobs WHERE state IN ('queued', 'running')"
+    waited(lambda: not target.rows(unfinished), "what was admitted did not end", 120)
     for identifier, message in target.rows("SELECT message_id, message FROM outbox"):
         about = email.message_from_bytes(message, policy=default)["In-Reply-To"]
         for passage in sent.values():
