@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from dispatcher import __version__
+from dispatcher.cli.audit import audit
 from dispatcher.cli.explain import explain
 from dispatcher.cli.jobs import jobs
 from dispatcher.cli.outbox import outbox
@@ -41,7 +42,7 @@ def athome(context: click.Context, settings_path: Path) -> None:
     context.obj = settings_path
 
 
-for command in (run, explain, serve, jobs, outbox, senders, tokens):
+for command in (run, explain, serve, jobs, outbox, senders, tokens, audit):
     athome.add_command(command)
 
 

@@ -1,0 +1,90 @@
+"""What was decided about every mail: read by people, and kept for as long as the settings say."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Event
+
+from sqlalchemy import Engine, delete, select
+
+from dispatcher.errors import StoreError
+from dispatcher.jobs.database import transaction
+from dispatcher.jobs.schema import messages, used_codes
+
+log = logging.getLogger(__name__)
+
+DAY = 86400.0
+_STEP = 30  # seconds of a one-time code
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One mail, as it was judged. Its subject has neither token nor code."""
+
+    id: int
+    seen_at: float  # UTC, seconds since 1970
+    sender: str | None  # as From claims; believed only if the rules after `authentication` were reached
+    message_id: str | None
+    subject: str | None
+    verdict: str  # admitted | refused | repeated | silent | parked
+    rule: str
+    reason: str
+    job_id: int | None
+
+
+class Audit:
+    """The audit in the database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def find(
+        self,
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        sender: str | None = None,
+        verdicts: Sequence[str] = (),
+        rules: Sequence[str] = (),
+        after: int = 0,
+        limit: int,
+    ) -> list[Entry]:
+        """Return the newest entries that fit, oldest first; ``after``: only those of a greater id."""
+        query = select(*(messages.c[name] for name in Entry.__dataclass_fields__))
+        query = query.where(messages.c.id > after).order_by(messages.c.id.desc()).limit(limit)
+        if since is not None:
+            query = query.where(messages.c.seen_at >= since)
+        if until is not None:
+            query = query.where(messages.c.seen_at < until)
+        if sender is not None:
+            query = query.where(messages.c.sender == sender)
+        if verdicts:
+            query = query.where(messages.c.verdict.in_(verdicts))
+        if rules:
+            query = query.where(messages.c.rule.in_(rules))
+        with transaction(self._engine) as connection:
+            return [Entry(*row) for row in reversed(connection.execute(query).all())]
+
+    def purge(self, before: float) -> int:
+        """Forget the mails that were seen before; return how many.
+
+        Their claims stay: a mail that somebody moves back into the inbox after years is still no new one.
+        """
+        with transaction(self._engine) as connection:
+            gone = connection.execute(delete(messages).where(messages.c.seen_at < before)).rowcount
+            connection.execute(delete(used_codes).where(used_codes.c.step < before // _STEP))
+        return gone
+
+    def keep(self, days: int, stop: Event) -> None:
+        """Purge at once and then every day, until told to stop."""
+        while True:
+            try:
+                if gone := self.purge(time.time() - days * DAY):
+                    log.info("audit: %d mails from more than %d days ago forgotten", gone, days)
+            except StoreError as error:
+                log.error("audit: not purged today: %s", error)
+            if stop.wait(DAY):
+                return
