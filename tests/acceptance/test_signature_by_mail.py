@@ -63,21 +63,17 @@ def inbox(lab, message_id):
 
 
 def test_the_weaker_mode(lab, stopped):
-    """Only with results_only is an unsigned mail believed when DMARC passes; every start warns of it."""
-    before = len(stopped.log.read_text())
-    stopped.start()
-    assert [("silent", "signature")] == stopped.verdicts(unsigned(f"[{stopped.token}] {ANSWERED}"))
-    assert 0 == stopped.stop()
-    assert "results_only" not in stopped.log.read_text()[before:]
+    """With results_only an unsigned mail is believed when DMARC passes; every start warns of it."""
     settle(stopped, authentication="results_only")
+    before = len(stopped.log.read_text())
     for start in (1, 2):
         stopped.start()
-        assert start == stopped.log.read_text()[before:].count(
-            "WARNING dispatcher.service: mail.authentication is"
-        )
-        admitted = unsigned(f"[{stopped.token}] {ANSWERED}")
-        assert [("admitted", "token")] == stopped.verdicts(admitted)
-        assert 0 == stopped.stop()
+        said = stopped.log.read_text()[before:]
+        assert start == said.count("WARNING dispatcher.service: mail.authentication is results_only")
+        assert start == 2 or 0 == stopped.stop()
+    admitted = unsigned(f"[{stopped.token}] {ANSWERED}")
+    assert [("admitted", "token")] == stopped.verdicts(admitted)
+    assert Mailbox(lab, OPERATOR).answer(admitted)
 
 
 def test_explaining_a_mail_that_got_no_answer(lab, stopped, tmp_path):
