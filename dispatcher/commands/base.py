@@ -79,6 +79,7 @@ class Command(BaseModel, ABC):
     purpose: ClassVar[str]  # one sentence for the help, a catalogue entry
     explained: ClassVar[Mapping[str, str]] = {}  # what each part of a subject means, catalogue entries too
     example: ClassVar[str]  # a valid subject, without token
+    previewed: ClassVar[str] = ""  # another one, where the example has nothing to preview
     timeout: ClassVar[int | None] = None  # seconds for its playbook; None: what the settings say
 
     @property

@@ -64,6 +64,7 @@ def _described(kind: type[Command], desk: Desk) -> dict[str, Any]:
         "keyword": kind.keyword,
         "purpose": kind.purpose,
         "example": example,
+        "preview": kind.previewed or ("" if kind is Help else example),
         "parts": dict(kind.explained),
         "servers": list(context.servers) if "server" in kind.model_fields else [],
         "demand": "confirmation" if kind.always_confirmed and demand == "token" else demand,

@@ -41,6 +41,7 @@ class Whitelist(LocalCommand):
         f"WHITELIST REMOVE {_SOMEBODY}": N_("tira um endereço da lista, com os tokens dele"),
     }
     example: ClassVar[str] = "WHITELIST LIST"
+    previewed: ClassVar[str] = f"WHITELIST ADD {_SOMEBODY}"
 
     action: Literal["ADD", "REMOVE", "LIST"]
     address: str = ""  # in its one spelling; empty: LIST

@@ -16,7 +16,7 @@ from dispatcher.mail.message import Message
 from dispatcher.mail.permissions import Denied
 from dispatcher.mail.sender import Sender
 from dispatcher.replies.compose import Composer, Reply, Thread
-from dispatcher.replies.sentences import sentence
+from dispatcher.replies.sentences import grouped, sentence
 from dispatcher.runs.report import HostResult
 
 
@@ -42,7 +42,8 @@ def confirm(
         "until": datetime.fromtimestamp(expires_at, timezone.utc),
         "said": said or gettext(command.purpose),
         "parts": _parts(command, gettext),
-        "servers": order.servers,
+        # where the command does not name its one server itself
+        "servers": () if "server" in type(command).model_fields else order.servers,
     }
     return composer.compose("confirm", Thread.of_order(order), values)
 
@@ -83,7 +84,7 @@ def _parts(command: Command, gettext: Callable[[str], str]) -> Sequence[Part]:
         return ()
     values = split(COMMANDS[command.keyword], command.subject()).values
     return [
-        Part(field.upper(), values.get(field, ""), _meaning(command, field, gettext))
+        Part(field.upper(), grouped(values.get(field, "")), _meaning(command, field, gettext))
         for field in type(command).model_fields
     ]
 

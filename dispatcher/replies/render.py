@@ -72,7 +72,7 @@ class Renderer:
             "number": lambda count: number(count, language),
             "size": lambda count: size(count, language),
             "breakable": breakable,
-            "initial": lambda text: text[:1].upper() + text[1:],
+            "initial": initial,
             "mailto": mailto,
         }
         return environment
@@ -84,6 +84,11 @@ def breakable(value: str) -> Markup:
     return Markup("").join(
         Markup("{}<wbr>").format(piece) if place % 2 else escape(piece) for place, piece in enumerate(pieces)
     )
+
+
+def initial(text: str) -> str:
+    """Return the text with a capital letter first, unless it starts with an address."""
+    return text if "@" in text.partition(" ")[0] else text[:1].upper() + text[1:]
 
 
 def mailto(subject: str, address: str) -> str:

@@ -97,7 +97,7 @@ class _Value:
             return moment(self.text)
         if spec in _COUNTED and isinstance(self._value, (int, float)):
             return _COUNTED[spec](self._value, self._language)
-        return _MAC.sub(_grouped, self.text) if spec == "mac" else self.text
+        return grouped(self.text) if spec == "mac" else self.text
 
 
 def counted(count: float, language: str) -> str:
@@ -117,8 +117,9 @@ def moment(text: str) -> str:
         return text
 
 
-def _grouped(mac: re.Match[str]) -> str:
-    return ":".join(re.findall("..", mac[0]))
+def grouped(text: str) -> str:
+    """Return the text with every MAC in groups, as telephones have it printed."""
+    return _MAC.sub(lambda mac: ":".join(re.findall("..", mac[0])), text)
 
 
 class _Missing:

@@ -5,8 +5,8 @@ from dispatcher.replies.codes.entry import Entry
 
 RESULTS: dict[str, Entry] = {
     "whitelist.added": Entry(
-        N_("{address} entrou na lista e pode mandar comandos."),
-        would=N_("{address} entraria na lista e poderia mandar comandos."),
+        N_("{address} entrou na lista como {role} e pode mandar comandos."),
+        would=N_("{address} entra na lista como {role} e pode mandar comandos."),
         headline=N_("{address} entrou na lista"),
         would_headline=N_("{address} entraria na lista"),
         advice=N_(
@@ -16,13 +16,13 @@ RESULTS: dict[str, Entry] = {
     ),
     "whitelist.promoted": Entry(
         N_("{address} passou a administrador."),
-        would=N_("{address} passaria a administrador."),
+        would=N_("{address} passa a administrador."),
         headline=N_("{address} é administrador"),
         would_headline=N_("{address} seria administrador"),
     ),
     "whitelist.removed": Entry(
         N_("{address} saiu da lista, e os tokens desse endereço não existem mais."),
-        would=N_("{address} sairia da lista, com os tokens desse endereço."),
+        would=N_("{address} sai da lista, e os tokens desse endereço deixam de existir."),
         headline=N_("{address} saiu da lista"),
         would_headline=N_("{address} sairia da lista"),
     ),
