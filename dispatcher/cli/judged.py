@@ -42,6 +42,7 @@ QUESTIONS = {
     "permission": N_("Este remetente pode usar o comando, com esta prova?"),
 }
 _AFTERWARDS = ("grammar", "permission")
+_REMARK = ("!", "yellow")  # it passed, with something to know about it
 _MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("·", "dim")}
 
 
@@ -140,7 +141,7 @@ def _print(verdict: Verdict, fate: Fate) -> None:
     if verdict.message is not None:
         console.print(Text(f"{verdict.message.sender}: {verdict.message.subject}"))
     for answer in fate.answers:
-        mark, style = _MARKS[answer.passed]
+        mark, style = _REMARK if answer.passed and answer.reason else _MARKS[answer.passed]
         not_asked = "" if answer.passed is not None else f" ({_('não perguntado')})"
         line = Text.assemble((f"{mark} {answer.rule:<15}", style), _(QUESTIONS[answer.rule]))
         console.print(line.append(not_asked, style="dim"))
