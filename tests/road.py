@@ -27,7 +27,7 @@ from dispatcher.settings import PROJECT
 from lab.send import send
 
 ATHOME = Path(sys.executable).parent / "athome"
-OPERATOR = "operador@lab.example"
+OPERATOR, ADMIN, OUTSIDER = "operador@lab.example", "admin@lab.example", "estranho@outside.example"
 DISPATCHER = "athome@lab.example"
 
 
@@ -141,6 +141,10 @@ class Dispatcher:
         """Hand a mail of the staff to the lab's mail server; return its Message-ID."""
         return send(sender, DISPATCHER, subject, **options)
 
+    def issue(self, address: str) -> str:
+        """Issue a token for somebody on the whitelist."""
+        return self.athome("tokens", "issue", address, "--description", "mesa").stdout.strip()
+
     def ask(self, command: str) -> EmailMessage:
         """Send a command with the operator's token and return the answer."""
         message_id = self.write(f"[{self.token}] {command}")
@@ -166,10 +170,14 @@ class Dispatcher:
             )
 
 
-def make(lab: Path, folder: Path) -> Dispatcher:
-    """Lay out a dispatcher in a folder: settings, one operator, one token."""
+def make(lab: Path, folder: Path, **sections: object) -> Dispatcher:
+    """Lay out a dispatcher in a folder: settings, one operator, one token.
+
+    No playbook has to be confirmed, unless ``sections`` of the settings say so.
+    """
     settings = yaml.safe_load((PROJECT / "lab/settings.yml").read_text())
     settings |= {"inventory": str(PROJECT / "inventory/lab"), "state_dir": str(folder / "state")}
+    settings |= {"permissions": {"demands": {"MACCHANGE": "token"}}} | sections
     path = folder / "settings.yml"
     path.write_text(yaml.safe_dump(settings))
     made = Dispatcher(lab, path, folder / "state", folder / "serve.log")
