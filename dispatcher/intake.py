@@ -71,6 +71,7 @@ class Intake:
             "mail %s/%d: %s by rule %s (%s)%s",
             raw.folder, raw.uid, decision.verdict, decision.rule, decision.reason,
             f": job {job_id}" if job_id else "",
+            extra={"job": job_id},
         )  # fmt: skip
         if job_id or decision.replies or verdict.decision == "repeated":
             self._taken()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -177,6 +178,21 @@ class Runs(Section):
     ssh_config_file: FilePath | None = None
 
 
+class Log(Section):
+    """How the service's log is written; it goes to stderr, where systemd's journal takes it."""
+
+    format: Literal["auto", "json", "text"] = "auto"  # auto: text on a terminal, else JSON
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Retention(Section):
+    """For how long what is done with is kept. The audit has mail.audit_days."""
+
+    jobs_days: int = Field(365, ge=1, description="days; finished jobs, with their replies' rows")
+    replies_days: int = Field(90, ge=1, description="days; the texts of replies that were sent")
+    runs_days: int = Field(30, ge=1, description="days; runs' folders, with what Ansible said")
+
+
 class Branding(Section):
     """What a reply looks like."""
 
@@ -200,12 +216,23 @@ class Settings(Section):
     permissions: Permissions = Permissions()
     database: Database = Database()
     runs: Runs = Runs()
+    log: Log = Log()
+    retention: Retention = Retention()
     branding: Branding = Branding()
 
     @property
     def database_url(self) -> str:
         """The SQLAlchemy URL of the job store."""
         return self.database.url or f"sqlite:///{self.state_dir / 'athome.db'}"
+
+    def secrets(self) -> list[str]:
+        """Return every secret that the service works with, for what must not show one. Raises SecretError."""
+        found = [section.password() for section in (self.imap, self.smtp) if section]
+        if self.tokens:
+            found.append(self.tokens.pepper().decode())
+        if password := urlsplit(self.database_url).password:
+            found += [password, unquote(password)]
+        return found
 
     @property
     def zone(self) -> ZoneInfo:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from threading import Event
 
 import click
 
+from dispatcher.logs import set_up
 from dispatcher.settings import load
 
 
@@ -18,13 +18,9 @@ def serve(settings_path: Path, *, verbose: bool) -> None:
     """Atende a caixa de correio até receber SIGTERM ou Ctrl-C."""
     from dispatcher.service import Service, stop_on_signals  # noqa: PLC0415 - the other verbs start without it
 
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-    )
-    for library in ("imap_tools", "imaplib", "smtplib", "sqlalchemy"):  # they would log what mails contain
-        logging.getLogger(library).setLevel(logging.WARNING)
+    settings = load(settings_path)
+    set_up(settings.log, settings.secrets(), verbose=verbose)
     stop = Event()
-    service = Service(load(settings_path))
+    service = Service(settings)
     stop_on_signals(stop)
     service.run(stop)

@@ -14,6 +14,7 @@ from dispatcher.jobs.announcement import Announcement
 from dispatcher.jobs.job import Job
 from dispatcher.jobs.local import LocalRunner
 from dispatcher.jobs.store import Store
+from dispatcher.logs import of_job
 from dispatcher.mail.senders import Senders
 from dispatcher.replies.compose import Composer, Reply
 from dispatcher.replies.confirming import unconfirmed
@@ -62,7 +63,8 @@ class Worker:
                 self.wake.wait(POLL)
                 self.wake.clear()
             else:
-                self.work(job)
+                with of_job(job.id):
+                    self.work(job)
 
     def work(
         self,
@@ -133,7 +135,7 @@ class Worker:
                 log.exception("job %d: nobody is told that it was not confirmed", job.id)
                 reply = None
             if self._store.expire(job, reply):
-                log.info("job %d: not confirmed in time", job.id)
+                log.info("job %d: not confirmed in time", job.id, extra={"job": job.id})
                 self.posted.set()
 
     def _reply(self, job: Job, report: Report) -> Reply | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from dispatcher.errors import StoreError
+from dispatcher.logs import inherited
 from dispatcher.runs.guard import now
 
 _BEAT = 0.2  # seconds: how soon a cancel is noticed
@@ -59,7 +60,7 @@ def beating(fifo: Path, kept: Callable[[], float], canceled: Callable[[], bool])
     # For reading too: there is no waiting for the guard, and no signal when it is gone.
     file = os.open(fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     heartbeat = Heartbeat(file, kept, canceled)
-    thread = Thread(target=beat, name="heartbeat", daemon=True)
+    thread = Thread(target=inherited(beat), name="heartbeat", daemon=True)
     thread.start()
     try:
         yield heartbeat
