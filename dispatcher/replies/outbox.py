@@ -64,6 +64,7 @@ class Outbox:
         self._hold = smtp.timeout * _ANSWERS
         self._away = 0  # how often in a row there was no connection
         self._again_at = 0.0  # monotonic
+        self._up_since: float | None = None  # monotonic: since when no connection has failed
         self.counts: Counter[str] = Counter()
 
     def run(self, stop: Event, wake: Event) -> None:
@@ -87,18 +88,24 @@ class Outbox:
         times of their own.
         """
         due = self._due(now)
-        doubts = [row for row in due if row.state == "sending"]
-        settled = self._settle(self._sent, doubts) if self._sent and doubts else {}
-        due = [row for row in due if row.id not in settled]
+        if not due:
+            return 0
+        settled: dict[int, bool] = {}
         taken: list[_Due] = []
         try:
-            if due:
-                with submission(self._smtp) as server:
-                    for row in due:
+            with submission(self._smtp) as server:
+                self._up_since = self._up_since or time.monotonic()
+                if self._sent:
+                    doubts = [row for row in due if row.state == "sending"]
+                    settled = self._settle(self._sent, doubts) if doubts else {}
+                for row in due:
+                    if row.id not in settled:
                         self._send(server, row, taken)
-                        if server.sock is None:  # lost: what is left has not been tried, and stays due
-                            break
+                    if server.sock is None:  # lost: what is left has not been tried, and stays due
+                        self._up_since = None
+                        break
         except DeliveryError as error:
+            self._up_since = None
             self._explain(due, error)
             raise
         finally:
@@ -133,7 +140,16 @@ class Outbox:
             return [_Due(*row) for row in found]
 
     def _settle(self, sent: SentFolder, doubts: Sequence[_Due]) -> dict[int, bool]:
-        """Look for copies; return what is not to be sent now. True: it was sent; False: it is asked later."""
+        """Look for copies; return what is not to be sent now. True: it was sent; False: it is asked later.
+
+        A server that has only just come back delivers what it had taken before, the copies too: its folder
+        is not asked before it has had the time to.
+        """
+        early = (self._up_since or 0.0) + self._delay - time.monotonic()
+        if early > 0:
+            for row in doubts:
+                self._set(row, not_before=time.time() + early)
+            return dict.fromkeys((row.id for row in doubts), False)
         settled: dict[int, bool] = {}
         try:
             with sent.opened() as copies:
