@@ -74,7 +74,7 @@ def test_a_change_happens_after_its_confirmation_and_once(governed, operator):
 
 
 def test_another_senders_code_is_nobodys(governed, operator, admin):
-    """An administrator who answers with the operator's code is refused; the code stays good for the operator."""
+    """An administrator who answers with the operator's code is refused; for the operator it stays good."""
     message_id = operator.send(BACK)
     demand = operator.box.answer(message_id)
     theirs = admin.write(f"Re: {demand['Subject']}")
