@@ -15,8 +15,8 @@ from typing import TypeVar
 from dispatcher.errors import AlreadyServingError, ServiceDiedError, SettingsError
 from dispatcher.intake import Intake
 from dispatcher.inventory import InventorySource
-from dispatcher.jobs.audit import Audit
 from dispatcher.jobs.database import connect
+from dispatcher.jobs.housekeeping import Housekeeping
 from dispatcher.jobs.local import LocalRunner
 from dispatcher.jobs.store import Store
 from dispatcher.jobs.worker import Worker
@@ -73,7 +73,7 @@ class Service:
         )
         notices = Notices(composer, settings, senders.all)
         self._intake = Intake(self._store, admission, orders, notices, self._taken)
-        self._audit, self._audit_days = Audit(self._engine), mail.audit_days
+        self._housekeeping = Housekeeping(self._engine, settings)
         self._mailbox = Mailbox(imap, max_bytes=mail.max_bytes)
         self._outbox = Outbox(self._engine, smtp)
 
@@ -89,7 +89,7 @@ class Service:
             sent = Event()
             outbox = self._thread("outbox", lambda: self._outbox.run(sent, self._worker.posted), stop, died)
             threads = [
-                self._thread("audit", lambda: self._audit.keep(self._audit_days, stop), stop, died),
+                self._thread("housekeeping", lambda: self._housekeeping.run(stop), stop, died),
                 self._thread("mailbox", lambda: self._mailbox.run(self._intake.take, stop), stop, died),
                 *(
                     self._thread(f"worker-{number}", lambda: self._worker.run(stop), stop, died)

@@ -17,6 +17,7 @@ from dispatcher.cli.audit import audit
 from dispatcher.cli.explain import explain
 from dispatcher.cli.jobs import jobs
 from dispatcher.cli.outbox import outbox
+from dispatcher.cli.purge import purge
 from dispatcher.cli.run import run
 from dispatcher.cli.senders import senders
 from dispatcher.cli.serve import serve
@@ -42,7 +43,7 @@ def athome(context: click.Context, settings_path: Path) -> None:
     context.obj = settings_path
 
 
-for command in (run, explain, serve, jobs, outbox, senders, tokens, audit):
+for command in (run, explain, serve, jobs, outbox, senders, tokens, audit, purge):
     athome.add_command(command)
 
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Event
 
 from sqlalchemy import Engine, delete, select
 
-from dispatcher.errors import StoreError
+from dispatcher.jobs import totals
 from dispatcher.jobs.database import transaction
 from dispatcher.jobs.schema import messages, used_codes
-
-log = logging.getLogger(__name__)
 
 DAY = 86400.0
 _STEP = 30  # seconds of a one-time code
@@ -74,17 +69,8 @@ class Audit:
         Their claims stay: a mail that somebody moves back into the inbox after years is still no new one.
         """
         with transaction(self._engine) as connection:
-            gone = connection.execute(delete(messages).where(messages.c.seen_at < before)).rowcount
+            old = delete(messages).where(messages.c.seen_at < before)
+            gone = connection.execute(old.returning(messages.c.verdict, messages.c.rule)).all()
+            totals.add_mails(connection, [(verdict, rule) for verdict, rule in gone])
             connection.execute(delete(used_codes).where(used_codes.c.step < before // _STEP))
-        return gone
-
-    def keep(self, days: int, stop: Event) -> None:
-        """Purge at once and then every day, until told to stop."""
-        while True:
-            try:
-                if gone := self.purge(time.time() - days * DAY):
-                    log.info("audit: %d mails from more than %d days ago forgotten", gone, days)
-            except StoreError as error:
-                log.error("audit: not purged today: %s", error)
-            if stop.wait(DAY):
-                return
+        return len(gone)

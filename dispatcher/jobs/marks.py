@@ -6,7 +6,7 @@ faster since the mail was judged.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from dispatcher.errors import OutrunError
 from dispatcher.jobs.job import State
@@ -51,7 +51,8 @@ def repeat(connection: Connection, sender: str, message_id: str) -> dict[str, st
     last = connection.execute(
         select(outbox.c.id).where(answered).order_by(outbox.c.id.desc()).limit(1)
     ).scalar()
-    again = (outbox.c.id == last) & (outbox.c.state != "waiting")
+    whole = func.length(outbox.c.message) > 0  # its text may have been forgotten meanwhile
+    again = (outbox.c.id == last) & (outbox.c.state != "waiting") & whole
     connection.execute(update(outbox).where(again).values(state="waiting", attempts=0, not_before=0.0))
     return {}
 

@@ -182,3 +182,15 @@ confirmations = Table(
     Column("expires_at", Float, nullable=False),
     Column("used_at", Float),
 )
+
+# What was counted of rows that are gone: counters that people watch never go back.
+totals = Table(
+    "totals",
+    metadata,
+    Column("kind", String(16), primary_key=True),  # runs | mails
+    Column("first", String(64), primary_key=True),  # the command, or the verdict
+    Column("second", String(64), primary_key=True),  # the job's last state, or the rule
+    Column("bucket", Integer, primary_key=True),  # of runs: which of the bounds of durations; else 0
+    Column("number", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),  # of runs: how long they took, together
+)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from sqlalchemy import Connection, Engine, Row, select, update
+from sqlalchemy import Connection, Engine, Row, func, select, update
 
 from dispatcher.errors import AthomeError, NotFoundError
 from dispatcher.jobs.database import transaction
@@ -81,6 +81,12 @@ class Letters:
                     "Se não chegou, procure o Message-ID no registro do servidor: athome outbox show.",
                 )
             _not_in_hand(letter)
+            whole = select(func.length(outbox.c.message)).where(outbox.c.id == number)
+            if not connection.execute(whole).scalar():
+                raise NotNowError(
+                    f"O texto do e-mail {number} já foi apagado (retention.replies_days).",
+                    "O resultado do job continua em: athome jobs show",
+                )
             values: dict[str, object] = {"not_before": 0.0}
             if letter.state != "sending":
                 values |= {"state": "waiting", "attempts": 0, "sent_at": None, "error": None}

@@ -1,7 +1,6 @@
 """The audit on a real SQLite file."""
 
 import time
-from threading import Event, Thread
 
 import pytest
 from sqlalchemy import select
@@ -61,17 +60,3 @@ def test_what_is_too_old_is_forgotten_and_its_claim_is_not(audit):
     with audit._engine.begin() as connection:
         claimed = connection.execute(select(schema.claims.c.message_id)).scalars().all()
     assert {"<1@x>", "<2@x>", "<3@x>"} == set(claimed)
-
-
-def test_the_service_purges_at_its_start_and_ends_when_told(audit):
-    """Nobody waits a day for the first purge, nor for the end of the service."""
-    stop = Event()
-    keeper = Thread(target=audit.keep, args=(100, stop))
-    keeper.start()
-    deadline = time.monotonic() + 30
-    while len(audit.find(limit=9)) > 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    stop.set()
-    keeper.join(30)
-    assert not keeper.is_alive()
-    assert [3, 4] == [entry.id for entry in audit.find(limit=9)]
