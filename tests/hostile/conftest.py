@@ -36,10 +36,9 @@ class Inbox:
         self._client.select("INBOX", readonly=True)
         return int(self._client.response("UIDVALIDITY")[1][0])
 
-    def mails(self, folder: str = "INBOX") -> dict[int, bytes]:
-        """Return every mail of a folder by its UID: the first 80 kB, which is more than any header taken."""
-        if self._client.select(folder, readonly=True)[0] != "OK":
-            return {}
+    def mails(self) -> dict[int, bytes]:
+        """Return every mail of the inbox by its UID: the first 80 kB, which is more than any header taken."""
+        self._client.select("INBOX", readonly=True)
         uids = self._client.uid("SEARCH", "ALL")[1][0].split()
         mails = {}
         for at in range(0, len(uids), 50):
@@ -49,6 +48,14 @@ class Inbox:
                     uid = int(answer[0].split(b"UID ")[1].split()[0])
                     mails[uid] = answer[1]
         return mails
+
+    def find(self, queue_id: str) -> bytes:
+        """Return a mail that has been put away."""
+        for folder in ("Processed", "Parked"):
+            self._client.select(folder, readonly=True)
+            if uids := self._client.uid("SEARCH", "TEXT", f'"id {queue_id}"')[1][0].decode().split():
+                return self._client.uid("FETCH", uids[0], "(BODY.PEEK[])")[1][0][1]
+        raise LookupError(queue_id)
 
     def empty(self) -> None:
         """Delete what an earlier test left unread: it would be answered now."""

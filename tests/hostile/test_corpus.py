@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import json
 import secrets
 import smtplib
 from concurrent.futures import ThreadPoolExecutor
@@ -110,6 +111,26 @@ def test_each_mail_is_stopped_by_its_rule(passages, entry):
     assert (entry.rule, entry.due) == (passage.rule, "+".join(passage.answers) or "silence"), passage
     assert (entry.rule == "none") == (passage.verdict == "admitted")
     assert (entry.rule == "none") == (passage.job is not None)
+
+
+def a_mail_of_each_rule() -> list[Entry]:
+    """Return the first mail of each rule that a mail in the mailbox can be stopped by, with silence."""
+    firsts = {
+        entry.rule: entry for entry in reversed(CORPUS) if entry.due == "silence" and entry.rule != "smtp"
+    }
+    return list(firsts.values())
+
+
+@pytest.mark.parametrize("entry", a_mail_of_each_rule(), ids=lambda entry: entry.rule)
+def test_explain_says_the_same(passages, target, inbox, tmp_path, entry):
+    """`athome explain --message` of a mail as it arrived names the rule that stopped it, and records none."""
+    seen = target.last("messages")
+    (tmp_path / "mail.eml").write_bytes(inbox.find(passages[entry.name].queued))
+    said = target.athome("explain", "--message", tmp_path / "mail.eml", "--json", check=False)
+    told = json.loads(said.stdout)
+    assert (2, entry.rule, False) == (said.returncode, told["rule"], told["answer_due"])
+    assert target.token not in said.stdout + said.stderr
+    assert seen == target.last("messages")
 
 
 def test_the_intake_goes_on_and_nobody_else_hears_anything(passages, target, victims):
