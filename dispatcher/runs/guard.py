@@ -10,7 +10,9 @@ LOCK, a file or a folder, is its own; the kernel frees the locks when the last p
 There are two guards, and whichever of them dies, the other one ends the playbook. Both adopt what loses its
 parent (PR_SET_CHILD_SUBREAPER), so no process gets away by a session or a group of its own, as those of
 pexpect, of Ansible's forks and of SSH's masters are. The outer guard is what the worker sees; the inner one
-starts the playbook, in a session without terminal, and listens.
+starts the playbook, in a session without terminal, and listens. Should both be killed at once, the main
+process of the playbook dies with them, its forks keep the locks, and the guard that wants these next ends
+them.
 
 Standard library only, and little of it: it starts before every playbook.
 """
@@ -24,12 +26,13 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 # Exit codes; below 120 and from 128 on they are the playbook's.
 BUSY, LOST, TIMEOUT, CANCELED = 122, 123, 124, 125
 
+_MARK = "ATHOME_GUARD"  # in the environment of all that a guard has started: its HEARTBEAT
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 _PAUSE = 0.02  # seconds between two looks at what does not tell of itself
 _NAP = 1.0  # seconds at the most without a look at the clock: it goes on while the machine is suspended
@@ -76,10 +79,50 @@ def main(heartbeat: str, silence: str, limit: str, *rest: str) -> int:
     inner = os.fork()
     if inner == 0:
         os.close(ours)  # it is then the outer guard's alone, and closes when that one dies
+        os.environ[_MARK] = heartbeat
         os._exit(_inner(command, owner, alive, float(limit)))
     _pid, status = os.waitpid(inner, 0)
     end_all(but_masters=os.WIFEXITED(status))
     return _code(status)
+
+
+def take(file: int, until: float, verdict: Callable[[], int | None] = lambda: None) -> int | None:
+    """Wait for the lock of an open file. Returns None, or why it could not be had: the verdict, or BUSY."""
+    look = 0.0
+    while not _taken(file):
+        if (why := BUSY if now() > until else verdict()) is not None:
+            return why
+        if now() > look:
+            end_orphans()
+            look = now() + _NAP
+        time.sleep(_PAUSE)
+    return None
+
+
+def _taken(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def end_orphans() -> None:
+    """Kill what was left behind by guards that are gone, both of them; SSH's masters stay."""
+    marked = {pid: mark for pid in _processes() if (mark := _mark(pid))}
+    guarded = {argument for pid in _processes() for argument in _file(pid, "cmdline").split(b"\0")}
+    for pid, mark in marked.items():
+        if mark not in guarded and not _is_master(pid):  # it is no argument of a guard any more
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _mark(pid: int) -> bytes:
+    """Return the HEARTBEAT of the guard that a process descends from; nothing if from none."""
+    name = f"{_MARK}=".encode()
+    return next(
+        (line[len(name) :] for line in _file(pid, "environ").split(b"\0") if line.startswith(name)), b""
+    )
 
 
 def _lock(paths: Iterable[str], owner: Owner, limit: float) -> int | None:
@@ -89,16 +132,8 @@ def _lock(paths: Iterable[str], owner: Owner, limit: float) -> int | None:
         flags = os.O_RDONLY if os.path.isdir(path) else os.O_RDWR | os.O_CREAT  # noqa: PTH112 - dear to import
         file = os.open(path, flags, 0o600)
         os.set_inheritable(file, True)  # noqa: FBT003 - a positional of the standard library
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if (why := owner.verdict()) is not None:
-                    return why
-                if now() > until:
-                    return BUSY
-                time.sleep(_PAUSE)
+        if (why := take(file, until, owner.verdict)) is not None:
+            return why
     return owner.verdict()
 
 
@@ -172,16 +207,10 @@ def _reaped(playbook: int) -> int | None:
 def _below(ancestor: int) -> Iterator[int]:
     """Find the living descendants of a process."""
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208 - dear to import
-        if not name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as stream:  # noqa: PTH123 - the same
-                state, parent = stream.read().rpartition(b")")[2].split()[:2]
-        except (FileNotFoundError, ProcessLookupError, PermissionError):  # gone, or nobody we could end
-            continue
-        if state not in b"ZX":
-            children.setdefault(int(parent), []).append(int(name))
+    for pid in _processes():
+        state, parent, *_ = *_file(pid, "stat").rpartition(b")")[2].split(), b"", b""
+        if state not in b"ZX":  # the empty one neither: gone meanwhile
+            children.setdefault(int(parent), []).append(pid)
     found = [ancestor]
     for pid in found:  # grows meanwhile
         found += children.get(pid, [])
@@ -190,12 +219,21 @@ def _below(ancestor: int) -> Iterator[int]:
 
 def _is_master(pid: int) -> bool:
     """Whether it is a shared SSH connection that waits for its next user: ``ssh: PATH [mux]``."""
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as stream:  # noqa: PTH123 - pathlib is dear to import
-            title = stream.read().rstrip(b"\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    title = _file(pid, "cmdline").rstrip(b"\0")
     return title.startswith(b"ssh: ") and title.endswith(b" [mux]")
+
+
+def _processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - dear to import
+
+
+def _file(pid: int, name: str) -> bytes:
+    """Return a file of a process; nothing when the process is gone or another user's."""
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as stream:  # noqa: PTH123 - pathlib is dear to import
+            return stream.read()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""
 
 
 def _code(status: int) -> int:

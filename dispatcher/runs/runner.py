@@ -8,7 +8,6 @@ this process dies or sleeps.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -161,16 +160,10 @@ class Runner:
 
 def _wait_for(folder: Path, limit: int) -> None:
     """Wait until an earlier run of the same job is gone: its worker has died, its guard is ending it."""
-    until = guard.now() + limit
     file = os.open(folder, os.O_RDONLY)
     try:
-        while True:
-            try:
-                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if guard.now() > until:
-                    raise RunLostError(folder.name) from None
-            time.sleep(0.05)
+        if guard.take(file, guard.now() + limit):
+            raise RunLostError(folder.name)
     finally:
         os.close(file)
 

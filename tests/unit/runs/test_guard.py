@@ -34,6 +34,7 @@ if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         tell()
+        os.closerange(3, 100)  # as ssh does
         read, write = os.pipe()
         os.set_inheritable(write, True)
         os.dup2(read, 0)
@@ -203,8 +204,8 @@ def test_one_guard_stands_in_for_the_other(guarded, which, how):
     assert [] == guarded.living()
 
 
-def test_without_any_guard_the_playbook_ends_and_its_forks_keep_the_lock(guarded):
-    """Both guards killed at once: nothing new is begun, and a re-run waits for what goes on."""
+def test_without_any_guard_the_next_one_ends_the_playbook(guarded):
+    """Both killed at once: the main process ends, its forks keep the lock, and the next guard ends them."""
     guarded.start()
     inner = guarded.inner
     os.kill(inner, signal.SIGSTOP)  # so that it cannot act before it is killed
@@ -216,9 +217,23 @@ def test_without_any_guard_the_playbook_ends_and_its_forks_keep_the_lock(guarded
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert guarded.locked()
-    for pid in guarded.living():
-        os.kill(pid, signal.SIGKILL)
-    unlocked(guarded)
+    fifo, mark = guarded.folder / "next", guarded.folder / "begun"
+    os.mkfifo(fifo)
+    os.open(fifo, os.O_RDWR)
+    start = [sys.executable, "-I", "-S", guard.__file__, fifo, "60", "60", guarded.folder / "lock"]
+    guarded.guard = subprocess.Popen([*start, "--", "touch", mark])
+    assert 0 == guarded.guard.wait(20)
+    assert mark.exists()
+    assert 1 == len(guarded.living())  # the shared connection
+
+
+def test_the_next_one_ends_nothing_that_has_a_guard(guarded):
+    """Who waits for a lock leaves a playbook alone as long as one guard of it lives."""
+    guarded.start()
+    guard.end_orphans()
+    os.kill(guarded.inner, signal.SIGSTOP)
+    guard.end_orphans()
+    assert 4 == len(guarded.living())
 
 
 def test_the_next_one_waits_for_the_lock(guarded, tmp_path):
