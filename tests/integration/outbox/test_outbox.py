@@ -7,7 +7,7 @@ import time
 from threading import Event, Thread
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from dispatcher.errors import DeliveryError
 from dispatcher.jobs.database import connect
@@ -178,6 +178,83 @@ def test_a_lost_connection_costs_the_mails_behind_nothing(box, engine, server, w
     assert [("sending" if doubtful else "waiting", 1), ("waiting", 0), ("waiting", 0)] == states(engine)
     assert 3 == box.send_due(NOW)
     assert [("sent", 2), ("sent", 1), ("sent", 1)] == states(engine)
+
+
+def test_a_refusal_for_the_day_is_no_refusal_for_good(box, engine, server):
+    """Gmail's 550 5.4.5 is about the account's limit: the reply waits. One that is too large never goes."""
+    post(engine, "one", "two")
+    full = "550 5.4.5 Daily user sending limit exceeded"
+    server.script = lambda line, _taken: full if line == "end of data" else None
+    assert 0 == box.send_due(NOW)
+    assert [("waiting", 1)] * 2 == states(engine)
+    server.script = lambda line, _taken: "552 5.3.4 too big" if line.startswith("MAIL") else None
+    assert 0 == box.send_due(NOW)
+    assert [("dead", 2)] * 2 == states(engine)
+    assert 2 == box.counts["refused"]
+
+
+def test_closing_with_an_answer_is_no_doubt(box, engine, server):
+    """421 instead of 250: it was not taken, the others go over the next connection."""
+    post(engine, "one", "two")
+    closing = "421 4.3.2 closing"
+    server.script = lambda line, _taken: (
+        closing if line == "end of data" and server.connections == 1 else None
+    )
+    assert 0 == box.send_due(NOW)
+    assert [("waiting", 1), ("waiting", 0)] == states(engine)
+    assert 2 == box.send_due(NOW)
+    assert 0 == box.counts["again"]
+
+
+def test_a_doubt_without_kept_copies_is_sent_again_and_counted(box, engine, server, caplog):
+    """The server took it, and its answer was lost: the same mail goes again, with a warning."""
+    post(engine, "one")
+    server.script = lambda line, _taken: DROP if line == "end of data" and server.connections == 1 else None
+    assert 0 == box.send_due(NOW)
+    assert [("sending", 1)] == states(engine)
+    assert 1 == box.send_due(NOW)
+    assert (1, 1) == (box.counts["doubtful"], box.counts["again"])
+    assert any("may arrive twice" in record.getMessage() for record in caplog.records)
+
+
+def test_two_senders_send_each_mail_once(engine, server, pem, tmp_path):
+    """Two machines with one table: what one has in hand, the other leaves alone."""
+    names = [str(number) for number in range(60)]
+    post(engine, *names)
+    url = str(engine.url)
+    boxes = [Outbox(connect(url), smtp(server, pem, tmp_path)) for _ in range(2)]
+    threads = [Thread(target=box.send_due, args=(time.time(),)) for box in boxes]
+    second = ScriptedServer(pem)  # each talks to a server of its own, at the same time
+    boxes[1]._smtp = smtp(second, pem, tmp_path)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    second.close()
+    taken = [mail.decode().splitlines()[1] for mail in server.taken + second.taken]
+    assert sorted(f"Subject: {name}" for name in names) == sorted(taken)
+    assert {("sent", 1)} == set(states(engine))
+
+
+def test_what_another_has_in_hand_is_left_until_its_time_is_over(box, engine, server):
+    """A row that is being sent is touched by nobody else, until whoever has it must be dead."""
+    post(engine, "one", not_before=NOW)
+    with engine.begin() as connection:
+        connection.execute(update(rows).values(state="sending", attempts=1, sent_at=0.0))
+    assert 0 == box.send_due(NOW - 1)
+    assert 0 == server.connections
+    assert 1 == box.send_due(NOW)
+
+
+def test_what_a_dead_process_had_in_hand_is_released_at_the_start(box, engine, server):
+    """On one machine nobody waits for the dead: the next start settles it at once."""
+    post(engine, "one", not_before=NOW)
+    with engine.begin() as connection:
+        connection.execute(update(rows).values(state="sending", attempts=1, sent_at=0.0))
+    stop = Event()
+    stop.set()
+    box.run(stop, Event())
+    assert [("sent", 2)] == states(engine)
 
 
 def test_a_strange_goodbye_changes_nothing(box, engine, server):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from dispatcher.cli import athome
 from dispatcher.jobs.database import connect
@@ -93,6 +93,14 @@ def test_what_cannot_be_changed_is_said(shell, verb, number, said):
     assert answer.exit_code != 0
     assert said in str(answer.exception)
     assert before == shell.rows()
+
+
+def test_a_mail_whose_text_is_forgotten_cannot_go_again(shell, tmp_path):
+    """An empty mail helps nobody: the error says to ask for the command once more."""
+    with connect(f"sqlite:///{tmp_path}/athome.db").begin() as connection:
+        connection.execute(update(outbox).where(outbox.c.id == 6).values(message=b""))
+    assert "já foi apagado" in str(shell("retry", "6").exception)
+    assert "bounced" == shell.rows()[5][0]
 
 
 def test_what_is_dropped_stays_in_sight(shell):
