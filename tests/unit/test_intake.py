@@ -1,5 +1,6 @@
 """One mail: its verdict, and what follows from it, are recorded together."""
 
+import dataclasses
 from datetime import datetime, timezone
 
 import pytest
@@ -10,6 +11,7 @@ from dispatcher.intake import Intake
 from dispatcher.inventory import InventorySource
 from dispatcher.jobs import schema
 from dispatcher.jobs.database import connect
+from dispatcher.jobs.job import State
 from dispatcher.jobs.store import Store
 from dispatcher.mail.admission import Verdict
 from dispatcher.mail.confirmations import Confirmations
@@ -63,13 +65,13 @@ def take(store, taken):
     composer = Composer(settings)
     notices = Notices(composer, settings, lambda: [ANA])
 
-    def run(given, inventory="lab", permissions=PERMISSIONS):
+    def run(given, inventory="lab", permissions=PERMISSIONS, raw=RAW):
         orders = Orders(
             composer=composer, inventory=InventorySource(PROJECT / "inventory" / inventory),
             permissions=permissions, confirmations=Confirmations(store.engine, b"invented for tests"),
             senders=Senders(store.engine).all, waiting=store.waiting,
         )  # fmt: skip
-        return Intake(store, Admission(given), orders, notices, lambda: taken.append(1)).take(RAW)
+        return Intake(store, Admission(given), orders, notices, lambda: taken.append(1)).take(raw)
 
     return run
 
@@ -152,3 +154,84 @@ def test_a_broken_inventory_keeps_the_mail(store, take):
     with pytest.raises(InventoryError):
         take(verdict(), inventory="missing")
     assert [] == rows(store, schema.messages, "id")
+
+
+MACCHANGE = "MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=010203040599 SERVER=gv2p"
+
+
+def answers(store):
+    """The kinds of mails that are due."""
+    return [row[0].partition(".")[0][1:] for row in rows(store, schema.outbox, "message_id")]
+
+
+def test_a_command_that_has_to_be_confirmed_waits(store, take):
+    """The job is there and out of the queue, its code is mailed, and the audit says what it waits for."""
+    assert Disposition.PROCESSED is take(verdict(subject=MACCHANGE))
+    (job,) = store.recent(5)
+    assert State.AWAITING_CONFIRMATION is job.state
+    assert store.claim() is None
+    assert ["confirm"] == answers(store)
+    assert [("admitted", "confirmation", "waits for its confirmation")] == rows(
+        store, schema.messages, "verdict", "rule", "reason"
+    )
+
+
+def test_its_confirmation_puts_it_into_the_queue(store, take):
+    """No mail answers the confirmation itself: what it asked for does."""
+    take(verdict(subject=MACCHANGE))
+    again = dataclasses.replace(MESSAGE, message_id="<2@example.com>")
+    confirmed = verdict(subject="", message=again, proof=Proof(kind="confirmation", confirmation=1))
+    take(confirmed, raw=dataclasses.replace(RAW, uid=8))
+    assert State.QUEUED is store.recent(1)[0].state
+    assert ["confirm"] == answers(store)
+
+
+def test_a_confirmation_of_what_is_no_longer_permitted_is_not_used_up(store, take):
+    """The sender's commands were cut meanwhile: refused, and good again once that is put right."""
+    take(verdict(subject=MACCHANGE))
+    again = dataclasses.replace(MESSAGE, message_id="<2@example.com>")
+    less = Sender("ana@example.com", "operador", "en", ("CHECKIP",))
+    confirmed = verdict(
+        subject="", sender=less, message=again, proof=Proof(kind="confirmation", confirmation=1)
+    )
+    take(confirmed, raw=dataclasses.replace(RAW, uid=8))
+    assert State.AWAITING_CONFIRMATION is store.recent(1)[0].state
+    assert ["confirm", "not_permitted"] == answers(store)
+    assert [(None,)] == rows(store, schema.confirmations, "used_at")
+
+
+@pytest.mark.parametrize("cause", ["used", "expired"])
+def test_a_code_that_is_spent_is_answered(store, take, cause):
+    """Its owner hears why; nothing runs."""
+    take(verdict("refused", "confirmation", subject=None, cause=cause))
+    assert ([], ["spent"]) == (store.recent(5), answers(store))
+
+
+def test_who_may_not_is_told_so(store, take):
+    """An operator's WHITELIST is a refusal by permission; a list of commands forbids the rest, too."""
+    take(verdict(subject="WHITELIST ADD bia@example.com"))
+    less = Sender("ana@example.com", "operador", "en", ("CHECKIP",))
+    again = dataclasses.replace(MESSAGE, message_id="<2@example.com>")
+    take(verdict(subject=MACCHANGE, sender=less, message=again), raw=dataclasses.replace(RAW, uid=8))
+    assert ([], ["not_permitted"] * 2) == (store.recent(5), answers(store))
+    assert [("refused", "permission")] * 2 == rows(store, schema.messages, "verdict", "rule")
+
+
+def test_who_has_not_proved_enough_is_told_how(store, take):
+    """Where the settings ask for a one-time token, another one opens nothing; with it, nothing waits."""
+    asked = Permissions(demands={"MACCHANGE": "totp"})
+    take(verdict(subject=MACCHANGE), permissions=asked)
+    assert ([], ["unproved"]) == (store.recent(5), answers(store))
+    again = dataclasses.replace(MESSAGE, message_id="<2@example.com>")
+    proved = verdict(subject=MACCHANGE, message=again, proof=Proof(kind="totp"))
+    take(proved, permissions=asked, raw=dataclasses.replace(RAW, uid=8))
+    assert State.QUEUED is store.recent(1)[0].state
+
+
+def test_nobody_is_asked_to_confirm_what_would_fail(store, take):
+    """The list is looked at first: the error comes at once, with a subject to copy."""
+    admin = Sender("ana@example.com", "administrador", "en")
+    Senders(store.engine).add(admin.address, admin.role, admin.language)
+    take(verdict(subject="WHITELIST REMOVE ana@example.com", sender=admin))
+    assert ([], ["rejected"]) == (store.recent(5), answers(store))
+    assert [("refused", "grammar")] == rows(store, schema.messages, "verdict", "rule")

@@ -13,7 +13,7 @@ from tests.unit.inventories import FLEET
 
 ADMIN = Sender("admin@example.com", "administrador", "pt_BR")
 ANA = Sender("ana@example.com", "operador", "pt_BR")
-ANYBODY = "nova.pessoa@example.com"
+NEW = "nova.pessoa@example.com"
 LISTED = {one.address: one for one in (ADMIN, ANA)}
 
 
@@ -55,9 +55,9 @@ def test_words_have_one_canonical_form(subject, canonical):
         ("WHITELIST EXCLUIR ana@example.com", "action", "REMOVE", "WHITELIST REMOVE ana@example.com", ()),
         ("WHITELIST LISTAR", "action", "LIST", "WHITELIST LIST", ()),
         ("WHITELIST ana@example.com", "action", None, "WHITELIST ADD ana@example.com", ()),
-        ("WHITELIST ADD", "address_missing", None, f"WHITELIST ADD {ANYBODY}", ("WHITELIST ADD",)),
+        ("WHITELIST ADD", "address_missing", None, f"WHITELIST ADD {NEW}", ("WHITELIST ADD",)),
         ("WHITELIST ADD <a@b,de>", "address_invalid", "a@b.de", "WHITELIST ADD a@b.de", ()),
-        ("WHITELIST REMOVE ana", "address_invalid", None, f"WHITELIST REMOVE {ANYBODY}", ("WHITELIST REMOVE",)),
+        ("WHITELIST REMOVE ana", "address_invalid", None, f"WHITELIST REMOVE {NEW}", ("WHITELIST REMOVE",)),
         ("WHITELIST ADD a@example.com b@example.com", "one_address", None, "WHITELIST ADD a@example.com", ()),
         ("WHITELIST ADD a@example.com ADMN", "extra", "ADMIN", "WHITELIST ADD a@example.com ADMIN", ()),
         ("WHITELIST REMOVE a@example.com ADMIN", "extra", None, "WHITELIST REMOVE a@example.com", ()),
