@@ -13,6 +13,8 @@ from threading import Event, Thread
 from typing import TypeVar
 
 from dispatcher.errors import AlreadyServingError, ServiceDiedError, SettingsError
+from dispatcher.health.pulse import Beating, Pulse
+from dispatcher.health.watch import Watch
 from dispatcher.intake import Intake
 from dispatcher.inventory import InventorySource
 from dispatcher.jobs.database import connect
@@ -54,7 +56,11 @@ class Service:
         self._inventory = InventorySource(settings.inventory)
         composer = Composer(settings)
         local = LocalRunner(settings, self._inventory, composer)
-        self._worker = Worker(self._store, Runner(settings), composer, settings.runs, local)
+        self._pulse = Pulse()
+        self._watch = Watch(self._pulse, settings.state_dir)
+        self._worker = Worker(
+            self._store, Runner(settings), composer, settings.runs, local, beat=self._pulse.beat
+        )
         if mail.authentication == "results_only":
             log.warning(
                 "mail.authentication is results_only: no signature is checked here, and a mail is believed"
@@ -75,11 +81,11 @@ class Service:
         self._intake = Intake(self._store, admission, orders, notices, self._taken)
         self._housekeeping = Housekeeping(self._engine, settings)
         self._mailbox = Mailbox(imap, max_bytes=mail.max_bytes)
-        self._outbox = Outbox(self._engine, smtp)
+        self._outbox = Outbox(self._engine, smtp, beat=self._pulse.beat)
 
     def run(self, stop: Event) -> None:
         """Serve until ``stop`` is set: then no new mail is taken, and what is running is finished."""
-        with only_one(self._settings.state_dir):
+        with only_one(self._settings.state_dir), self._watch.over(stop):
             if interrupted := self._store.requeue():
                 log.warning(
                     "interrupted when the service ended last time, queued again: jobs %s", interrupted
@@ -87,15 +93,19 @@ class Service:
             self._inventory.read()  # its errors belong to the start, and its cost too
             died: list[str] = []
             sent = Event()
-            outbox = self._thread("outbox", lambda: self._outbox.run(sent, self._worker.posted), stop, died)
+            seen, sending = Beating(stop, self._pulse), Beating(sent, self._pulse)
+            outbox = self._thread(
+                "outbox", lambda: self._outbox.run(sending, self._worker.posted), stop, died
+            )
             threads = [
                 self._thread("housekeeping", lambda: self._housekeeping.run(stop), stop, died),
-                self._thread("mailbox", lambda: self._mailbox.run(self._intake.take, stop), stop, died),
+                self._thread("mailbox", lambda: self._read(seen), stop, died),
                 *(
-                    self._thread(f"worker-{number}", lambda: self._worker.run(stop), stop, died)
+                    self._thread(f"worker-{number}", lambda: self._worker.run(seen), stop, died)
                     for number in range(self._settings.runs.concurrency)
                 ),
             ]
+            self._watch.ready()
             stop.wait()
             self._taken()
             for thread in threads:
@@ -109,12 +119,14 @@ class Service:
                     "Veja o motivo no registro (journalctl -u athome); ao reiniciar, nada se perde.",
                 )
 
+    def _read(self, stop: Event) -> None:
+        self._mailbox.run(self._intake.take, stop, self._pulse.say)
+
     def _taken(self) -> None:
         self._worker.wake.set()
         self._worker.posted.set()
 
-    @staticmethod
-    def _thread(name: str, target: Callable[[], None], stop: Event, died: list[str]) -> Thread:
+    def _thread(self, name: str, target: Callable[[], None], stop: Event, died: list[str]) -> Thread:
         """Start a part of the service. One that dies ends the service: systemd starts all of it again."""
 
         def body() -> None:
@@ -124,6 +136,7 @@ class Service:
                 log.exception("%s has died", name)
                 died.append(name)
             finally:
+                self._pulse.over()
                 stop.set()
 
         thread = Thread(target=body, name=name)

@@ -25,13 +25,15 @@ from dispatcher.settings import Runs
 log = logging.getLogger(__name__)
 
 POLL = 1.0  # seconds: work queued by another process is found at the latest after this
+_SHORT = 120.0  # seconds in which whatever is no playbook must be done
 _RETRY = 2.0  # seconds between tries to write a result while the database is away
 
 
 class Worker:
     """Shares a store with others. ``wake`` is set when there may be work, ``posted`` when mail is due.
 
-    Without ``local`` it can only run playbooks.
+    Without ``local`` it can only run playbooks. ``beat`` hears that the calling thread lives, for how many
+    seconds it may be silent now, and with which job.
     """
 
     def __init__(
@@ -41,12 +43,15 @@ class Worker:
         composer: Composer,
         runs: Runs,
         local: LocalRunner | None = None,
+        *,
+        beat: Callable[[float, str], None] = lambda _quiet, _state: None,
     ) -> None:
         self._store = store
         self._runner = runner
         self._local = local
         self._composer = composer
         self._runs = runs
+        self._beat = beat
         self.wake = Event()
         self.posted = Event()
 
@@ -64,7 +69,9 @@ class Worker:
                 self.wake.clear()
             else:
                 with of_job(job.id):
+                    self._beat(_SHORT, f"job {job.id}")
                     self.work(job)
+                    self._beat(_SHORT, "")
 
     def work(
         self,
@@ -102,6 +109,7 @@ class Worker:
                 break
             except StoreError as error:
                 log.error("job %d: cannot write its result yet: %s", job.id, error)
+                self._beat(_SHORT, f"job {job.id}")
                 time.sleep(_RETRY)
         return report
 
@@ -167,8 +175,11 @@ class Worker:
         canceled: Callable[[], bool],
     ) -> Report:
         try:
+            command = job.order.command()
+            # It may wait for what is left of an earlier run, and then have all its own time.
+            self._beat(2 * (command.timeout or self._runs.timeout) + _SHORT, f"job {job.id}")
             return self._runner.run(
-                job.order.command(),
+                command,
                 job.order.servers,
                 ident=str(job.id),
                 check=job.order.check,

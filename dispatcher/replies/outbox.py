@@ -12,7 +12,7 @@ import random
 import smtplib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
 
@@ -52,10 +52,16 @@ class Outbox:
     """The table of replies that are due, and the server that takes them. Several may serve one table.
 
     ``counts``, since the start: sent, refused, doubtful, and of the doubtful: found (its copy was there),
-    again (sent once more, and maybe twice).
+    again (sent once more, and maybe twice). ``beat`` hears for how many seconds the caller may be silent now.
     """
 
-    def __init__(self, engine: Engine, smtp: Smtp, imap: Imap | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        smtp: Smtp,
+        imap: Imap | None = None,
+        beat: Callable[[float], None] = lambda _quiet: None,
+    ) -> None:
         self._engine = engine
         self._smtp = smtp
         self._sent = SentFolder(imap, smtp.sent_folder) if imap and smtp.sent_folder else None
@@ -65,6 +71,7 @@ class Outbox:
         self._away = 0  # how often in a row there was no connection
         self._again_at = 0.0  # monotonic
         self._up_since: float | None = None  # monotonic: since when no connection has failed
+        self._beat = beat
         self.counts: Counter[str] = Counter()
 
     def run(self, stop: Event, wake: Event) -> None:
@@ -169,6 +176,7 @@ class Outbox:
 
     def _send(self, server: smtplib.SMTP, row: _Due, taken: list[_Due]) -> None:
         """Hand over one mail, unless somebody else does, and write down what has become of it."""
+        self._beat(2 * self._hold)
         until = time.monotonic() + self._hold / 2
         mine = self._claim(row)
         if mine is None:

@@ -1,0 +1,1 @@
+"""How the service is: what its parts say of themselves, and who is told."""
