@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from dispatcher.jobs.database import connect
 from dispatcher.mail.subject import CODE_ALPHABET
+from dispatcher.mail.tokens import Tokens
+from dispatcher.settings import read_secret
 from tests.hostile.conftest import ADMIN, settle
 from tests.hostile.corpus import OPERATOR, message_id
 from tests.hostile.test_replay import COMMAND, MISTAKE, genuine, hand_in
@@ -50,6 +54,24 @@ def test_a_forger_locks_nobody_out(serving, lab):
     assert [("silent", "authentication")] == serving.verdicts(last)
     assert failures(serving) is None
     assert "CHECKIP" in serving.ask(MISTAKE).get_body(("plain",)).get_content()
+
+
+def test_a_one_time_code_opens_one_mail(serving, lab):
+    """A code read over somebody's shoulder is used already; an old one is a wrong token like any other."""
+    pepper = read_secret(lab / "secrets" / "token-pepper", "ATHOME_TOKEN_PEPPER").encode()
+    tokens = Tokens(connect(f"sqlite:///{serving.state}/athome.db"), pepper)
+    enrolment, _uri = tokens.enrol(OPERATOR, "test")
+    assert tokens.complete(enrolment, "")
+    now = datetime.now(timezone.utc)
+    code, old = enrolment.totp.at(now), enrolment.totp.at(now - timedelta(minutes=20))
+    mails = [message_id() for _ in range(3)]
+    for identifier, given in zip(mails, (code, code, old), strict=True):
+        hand_in(genuine(f"[{given}] {MISTAKE}", identifier))
+    assert [("refused", "grammar"), ("refused", "token"), ("refused", "token")] == [
+        serving.verdicts(identifier)[0] for identifier in mails
+    ]
+    assert failures(serving) == 1
+    serving.ask(MISTAKE)
 
 
 def test_guessing_ends_with_a_lock_out(serving, lab):
