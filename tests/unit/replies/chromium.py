@@ -83,11 +83,13 @@ def picture(name: str, target: Path, scheme: int, width: int) -> None:
 
 
 def main(folder: Path) -> None:
-    """Take the five pictures."""
+    """Take the seven pictures."""
     picture("partial", folder / "reply-light.png", LIGHT, 640)
     picture("preview", folder / "reply-dark.png", DARK, 640)
     picture("done", folder / "reply-phone.png", LIGHT, 360)
     picture("mac-changed", folder / "reply-undo.png", LIGHT, 360)
+    picture("confirm", folder / "reply-confirm.png", LIGHT, 360)
+    picture("help", folder / "reply-help.png", DARK, 360)
     picture("ramais", folder / "reply-recordings.png", LIGHT, 640)
 
 
