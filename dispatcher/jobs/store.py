@@ -65,8 +65,8 @@ class Store:
         ``claim``: its sender is proved, so a second delivery of it is none; what else is given implies it.
         ``order`` becomes a job, which is queued or, with ``pending``, waits for its sender's confirmation.
         ``proof`` is used up; that of a confirmation lets the job start which waited for it.
-        The first of ``replies`` that goes to the sender is the answer, and goes out again when the mail comes
-        again (verdict ``repeated``).
+        What goes to the sender is its answer, and the last of these goes out again when the mail comes again
+        (verdict ``repeated``).
 
         Returns the id of the new or confirmed job. A delivery that was taken before has no further effect.
         Raises OutrunError, and records nothing, when the mail, its code or its confirmation has been used
