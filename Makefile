@@ -79,8 +79,10 @@ lab-down:
 	@$(LAB) down
 
 lock:
-	$(UV_COMPILE) --upgrade --extra dev pyproject.toml --output-file requirements/dev.txt
+	$(UV_COMPILE) --upgrade --extra dev --extra postgres pyproject.toml --output-file requirements/dev.txt
 	$(UV_COMPILE) --constraint requirements/dev.txt pyproject.toml --output-file requirements/runtime.txt
+	$(UV_COMPILE) --constraint requirements/dev.txt --extra postgres pyproject.toml \
+		--output-file requirements/runtime-postgres.txt
 
 clean:
 	-$(LAB) down

@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ from dispatcher.settings import Section, Settings
 
 log = logging.getLogger(__name__)
 
+_LOOKED_AT = 0.5  # seconds: `athome health` may have the lock for an instant
 _Section = TypeVar("_Section", bound=Section)
 
 
@@ -51,7 +53,7 @@ class Service:
             secret()  # a missing secret is found at the start, not at the first mail
         check(settings.permissions)
         self._settings = settings
-        self._engine = connect(settings.database_url)
+        self._engine = connect(settings.job_store)
         self._store = Store(self._engine)
         self._inventory = InventorySource(settings.inventory)
         composer = Composer(settings)
@@ -150,16 +152,26 @@ def only_one(state_dir: Path) -> Iterator[None]:
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = os.open(state_dir / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        deadline = time.monotonic() + _LOOKED_AT
+        while not _locked(file):
+            if time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
             raise AlreadyServingError(
                 f"Outro athome serve já usa {state_dir}.",
                 "Pare-o antes, ou indique outra pasta em state_dir.",
-            ) from None
+            )
         yield
     finally:
         os.close(file)
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def stop_on_signals(stop: Event) -> None:

@@ -8,9 +8,9 @@ settings file. It is read when it is needed, so a rotated password works at the 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -23,6 +23,7 @@ from pydantic import (
     IPvAnyAddress,
     ValidationError,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -30,6 +31,7 @@ from dispatcher.errors import SecretError, SettingsError
 from dispatcher.mail.address import normalise
 
 PROJECT = Path(__file__).resolve().parents[1]  # playbooks/, roles/, inventory/, templates/, locale/
+SHARED_LEASE = 60  # seconds: the shortest lease when several machines share the work
 DEFAULT_PATH = Path("/etc/athome/settings.yml")
 
 
@@ -163,6 +165,28 @@ class Database(Section):
     """Where jobs, senders and replies live."""
 
     url: str | None = None  # default: SQLite in the state folder
+    # For PostgreSQL; without it libpq asks as it always does (PGPASSFILE, ~/.pgpass, the socket's account).
+    password_file: FilePath | None = Field(None, description="ATHOME_DATABASE_PASSWORD")
+
+    @field_validator("url")
+    @classmethod
+    def _without_password(cls, url: str | None) -> str | None:
+        """Refuse a password, without showing it: it would be in every copy of the file."""
+        address, _mark, query = (url or "").partition("?")
+        if re.match(r"[^/]*//[^@/]*:[^/]*@", address) or "password=" in query.lower():
+            raise ValueError("a senha não pode estar no endereço; use database.password_file")
+        return url
+
+    @property
+    def shared(self) -> bool:
+        """Whether several machines may work on it."""
+        return bool(self.url and self.url.startswith("postgres"))
+
+    def password(self) -> str | None:
+        """Return the account's password; None when libpq is to find it."""
+        if self.password_file is not None:
+            return read_secret(self.password_file, "ATHOME_DATABASE_PASSWORD")
+        return os.environ.get("ATHOME_DATABASE_PASSWORD", "").strip() or None
 
 
 class Runs(Section):
@@ -170,12 +194,42 @@ class Runs(Section):
 
     concurrency: int = Field(4, ge=1, le=64)
     timeout: int = Field(300, ge=1, description="seconds for one playbook, unless its command has its own")
-    lease: int = Field(30, ge=5, description="seconds without a sign of life until a worker is given up")
+    lease: int = Field(60, ge=5, description="seconds without a sign of life until a worker is given up")
     attempts: int = Field(5, ge=1, description="starts of one job before it is given up")
     tell_above_files: int = Field(300, ge=0, description="recordings; collecting more is announced by mail")
     tell_above_bytes: ByteSize = Field(ByteSize(200_000_000), description="the same by size, such as 200 MB")
     private_key_file: FilePath | None = None  # default: what ssh itself would take
     ssh_config_file: FilePath | None = None
+
+
+def _loopback(value: str | None) -> str | None:
+    if value is None:
+        return None
+    host, _colon, port = value.rpartition(":")
+    if host not in ("127.0.0.1", "[::1]", "localhost") or not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004
+        raise ValueError(
+            "esperado: um endereço local com porta, por exemplo 127.0.0.1:9464; para outra máquina, use"
+            " metrics.textfile com o node_exporter, ou um proxy com senha"
+        )
+    return value
+
+
+class Health(Section):
+    """From when on `athome health` says that somebody has to look."""
+
+    mailbox_away: float = Field(300, gt=0, description="seconds that the mailbox may be away")
+    oldest_reply: float = Field(900, gt=0, description="seconds that a reply may wait for the mail server")
+    # RAMAIS may take two hours, and another one waits for it.
+    oldest_job: float = Field(10800, gt=0, description="seconds that a job may wait for its turn")
+    free_space: ByteSize = Field(ByteSize(200_000_000), description="in the state folder, such as 200 MB")
+
+
+class Metrics(Section):
+    """Where Prometheus finds the service's numbers: over HTTP on this machine, in a file, both or nowhere."""
+
+    listen: Annotated[str | None, AfterValidator(_loopback)] = None  # host:port
+    textfile: FilePath | None = None  # of node_exporter's textfile collector: /var/lib/…/athome.prom
+    interval: float = Field(15, ge=5, description="seconds between two writings of the file")
 
 
 class Log(Section):
@@ -217,21 +271,31 @@ class Settings(Section):
     database: Database = Database()
     runs: Runs = Runs()
     log: Log = Log()
+    health: Health = Health()
+    metrics: Metrics = Metrics()
     retention: Retention = Retention()
     branding: Branding = Branding()
 
+    @model_validator(mode="after")
+    def _lease_of_machines(self) -> Settings:
+        """Keep leases long: an outage of the database that outlasts one has finished jobs run again."""
+        if self.database.shared and self.runs.lease < SHARED_LEASE:
+            raise ValueError(f"runs.lease: com PostgreSQL, pelo menos {SHARED_LEASE} segundos")
+        return self
+
     @property
-    def database_url(self) -> str:
-        """The SQLAlchemy URL of the job store."""
-        return self.database.url or f"sqlite:///{self.state_dir / 'athome.db'}"
+    def job_store(self) -> Database:
+        """Where the job store is, if nothing else is said: SQLite in the state folder."""
+        own = f"sqlite:///{self.state_dir / 'athome.db'}"
+        return self.database if self.database.url else self.database.model_copy(update={"url": own})
 
     def secrets(self) -> list[str]:
         """Return every secret that the service works with, for what must not show one. Raises SecretError."""
         found = [section.password() for section in (self.imap, self.smtp) if section]
         if self.tokens:
             found.append(self.tokens.pepper().decode())
-        if password := urlsplit(self.database_url).password:
-            found += [password, unquote(password)]
+        if password := self.database.password():
+            found.append(password)
         return found
 
     @property

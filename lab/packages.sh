@@ -2,7 +2,7 @@
 # Installs the Debian packages that the lab and the tests need, those alone that are missing.
 set -eu
 
-wanted="python3-venv mmdebstrap systemd-container iproute2 util-linux openssh-client openssl chromium fonts-dejavu-core nftables iptables ipset unzip p7zip-full"
+wanted="python3-venv mmdebstrap systemd-container iproute2 util-linux openssh-client openssl chromium fonts-dejavu-core nftables iptables ipset unzip p7zip-full postgresql"
 missing=""
 for package in $wanted; do
     dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -q '^installed$' || missing="$missing $package"

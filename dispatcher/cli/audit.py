@@ -71,7 +71,7 @@ def audit(
 ) -> None:
     """Mostra o que foi decidido sobre cada e-mail que chegou, por qual regra e por quê."""
     settings = load(settings_path)
-    kept = Audit(connect(settings.database_url))
+    kept = Audit(connect(settings.job_store))
     if purge:
         _purge(kept, settings)
         return

@@ -34,7 +34,7 @@ def jobs() -> None:
 def list_jobs(settings_path: Path, limit: int, state: str | None, *, as_json: bool) -> None:
     """Lista os jobs, os mais novos primeiro."""
     settings = load(settings_path)
-    found = Store(connect(settings.database_url)).recent(limit, State(state) if state else None)
+    found = Store(connect(settings.job_store)).recent(limit, State(state) if state else None)
     if as_json:
         click.echo(json.dumps([job_json(job) for job in found], ensure_ascii=False, indent=2))
         return
@@ -60,7 +60,7 @@ def list_jobs(settings_path: Path, limit: int, state: str | None, *, as_json: bo
 def show_job(settings_path: Path, job_id: int, *, as_json: bool) -> None:
     """Mostra um JOB com seu resultado em cada servidor."""
     settings = load(settings_path)
-    job = Store(connect(settings.database_url)).job(job_id)
+    job = Store(connect(settings.job_store)).job(job_id)
     if as_json:
         click.echo(json.dumps(job_json(job), ensure_ascii=False, indent=2))
         return

@@ -75,7 +75,7 @@ def explain_mail(settings: Settings, file: IO[bytes], arrived: datetime, *, as_j
         raise SettingsError(
             "A configuração não tem as seções mail e tokens.", "Compare com docs/settings.example.yml."
         )
-    engine = connect(settings.database_url)
+    engine = connect(settings.job_store)
     store = Store(engine)
     admission = Admission.of(settings.mail, settings.tokens, engine, store.seen)
     orders = Orders(

@@ -134,7 +134,7 @@ def drop_letter(settings_path: Path, numbers: tuple[int, ...]) -> None:
 
 
 def _letters(settings: Settings) -> Letters:
-    return Letters(connect(settings.database_url))
+    return Letters(connect(settings.job_store))
 
 
 def _json(letter: Letter) -> dict[str, object]:

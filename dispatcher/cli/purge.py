@@ -32,7 +32,7 @@ _SAID = {
 def purge(settings_path: Path, *, check: bool, as_json: bool) -> None:
     """Apaga agora o que já passou do prazo da configuração (seção retention); o serviço o faz todo dia."""
     settings = load(settings_path)
-    housekeeping = Housekeeping(connect(settings.database_url), settings)
+    housekeeping = Housekeeping(connect(settings.job_store), settings)
     now = time.time()
     found = asdict(housekeeping.due(now) if check else housekeeping.purge(now))
     if as_json:

@@ -61,7 +61,7 @@ def _run(settings: Settings, source: InventorySource, order: Order, console: Con
     """Queue the order, wait for its servers, run it here. Ctrl-C cancels, also on the servers' side."""
     _ = language().gettext
     canceled = Event()
-    store, composer = Store(connect(settings.database_url)), Composer(settings)
+    store, composer = Store(connect(settings.job_store)), Composer(settings)
     local = LocalRunner(settings, source, composer)
     worker = Worker(store, Runner(settings), composer, settings.runs, local)
     # Also when the terminal goes away: the playbook would go on without anybody who writes down its result.

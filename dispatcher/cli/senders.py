@@ -212,7 +212,7 @@ def _addresses(file: TextIO) -> Iterator[tuple[int, str]]:
 
 
 def _senders(settings: Settings) -> Senders:
-    return Senders(connect(settings.database_url))
+    return Senders(connect(settings.job_store))
 
 
 def _news(settings: Settings, *, welcome: bool = False) -> After | None:

@@ -332,4 +332,4 @@ def _tokens(settings: Settings) -> Tokens:
         raise SettingsError(
             "A configuração não tem a seção tokens.", "Compare com docs/settings.example.yml."
         )
-    return Tokens(connect(settings.database_url), settings.tokens.pepper(), settings.tokens.totp_window)
+    return Tokens(connect(settings.job_store), settings.tokens.pepper(), settings.tokens.totp_window)

@@ -5,61 +5,121 @@ from __future__ import annotations
 import os
 import pwd
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, IntegrityError
 
 from dispatcher.errors import SettingsError, StoreError
-from dispatcher.jobs import schema
+from dispatcher.jobs.filesystem import refuse_network
+from dispatcher.jobs.migrations import upgrade
+from dispatcher.settings import Database
+
+_READS = "athome_reads"
+_MIGRATION = 0x6174686F6D65  # "athome": the advisory lock of whoever changes the tables
+# How long a server that is not heard of any more is waited for, in seconds; tcp_user_timeout in milliseconds.
+_HEARD = {
+    "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+    "tcp_user_timeout": 20_000, "application_name": "athome",
+}  # fmt: skip
 
 
-def connect(url: str) -> Engine:
-    """Open the database and create the tables that are missing. Raises StoreError with the way out."""
+def connect(where: str | Database) -> Engine:
+    """Open the database and bring its tables up to date. Raises StoreError with the way out.
+
+    ``where``: an SQLAlchemy URL, or the section of the settings that has it. Its password is read anew for
+    each connection, so that a changed one works at once.
+    """
+    where = Database(url=where) if isinstance(where, str) else where
     try:
-        parsed = make_url(url)
-        engine = create_engine(parsed)
-    except (ArgumentError, ImportError) as error:
+        parsed = make_url(where.url or "")
+        engine = _made(parsed, where.password)
+    except (ArgumentError, ImportError, KeyError) as error:
+        postgres = isinstance(error, ImportError) and "psycopg" in str(error)
         raise SettingsError(
-            f"A chave database.url não serve: {error}.",
-            "Deixe-a de fora para usar SQLite em state_dir.",
-        ) from None
-    sqlite = parsed.get_backend_name() == "sqlite"
-    if sqlite and parsed.database:
-        _private_file(Path(parsed.database))
-    if sqlite:
-        event.listen(engine, "connect", _durable)
-        event.listen(engine, "begin", _begin)
+            "A chave database.url não serve: não é um endereço de banco de dados que este programa conhece.",
+            "Instale o suporte a PostgreSQL: pip install 'athome-voip-monitor[postgres]'." if postgres
+            else "Deixe-a de fora para usar SQLite em state_dir, ou indique postgresql+psycopg://conta@host/banco.",
+        ) from None  # fmt: skip
     try:
         with engine.begin() as connection:
-            schema.metadata.create_all(connection)
-            _upgrade(connection)
-            _same_version(connection)
+            if is_postgresql(engine):
+                for limit in ("lock_timeout", "statement_timeout"):  # it takes as long as it takes
+                    connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
+                connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION)))
+            upgrade(connection)
     except DatabaseError as error:
         raise StoreError(
-            f"O banco de dados {parsed.render_as_string()} não abre: {error.orig}.",
-            "Confira o disco e as permissões; uma cópia de segurança pode ser posta no lugar do arquivo.",
+            f"O banco de dados {parsed.render_as_string()} não abre: {_said(error)}.",
+            "Confira se o servidor está no ar, a conta e a senha (database.password_file)."
+            if is_postgresql(engine)
+            else "Confira o disco e as permissões; uma cópia de segurança pode substituir o arquivo.",
         ) from None
     return engine
 
 
+def is_postgresql(engine: Engine) -> bool:
+    """Whether other machines may share it."""
+    return engine.dialect.name == "postgresql"
+
+
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
-    """One transaction. A database that does not answer is a StoreError: what needs it has to wait."""
+    """One transaction. A database that does not answer is a StoreError: what needs it has to wait.
+
+    What no later time makes better is none: IntegrityError is an answer, DataError a fault of the value.
+    """
     try:
         with engine.begin() as connection:
             yield connection
-    except IntegrityError:  # an answer, not a failure
+    except (IntegrityError, DataError):
         raise
     except DatabaseError as error:
         raise StoreError(
-            f"O banco de dados não respondeu como devia: {error.orig}.",
-            "Confira espaço em disco e permissões; o que estava em andamento não se perdeu.",
+            f"O banco de dados não respondeu como devia: {_said(error)}.",
+            "Confira se o servidor está no ar; o que estava em andamento não se perdeu."
+            if is_postgresql(engine)
+            else "Confira espaço em disco e permissões; o que estava em andamento não se perdeu.",
         ) from error
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One transaction that changes nothing; on SQLite it holds up nobody who writes. Raises StoreError."""
+    with transaction(engine.execution_options(**{_READS: True})) as connection:
+        yield connection
+
+
+def _made(url: URL, password: Callable[[], str | None]) -> Engine:
+    """Return the engine. Parameters may be whole mails: no error shows or logs them."""
+    if url.get_backend_name() == "postgresql":
+        engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=_HEARD)
+
+        @event.listens_for(engine, "do_connect")
+        def with_password(_dialect: Any, _record: Any, _args: Any, options: dict[str, Any]) -> None:
+            if (known := password()) is not None:
+                options["password"] = known
+
+        event.listen(engine, "connect", _bounded)
+        return engine
+    if url.get_backend_name() != "sqlite":
+        raise ArgumentError(url.get_backend_name())
+    if url.database:
+        _private_file(Path(url.database))
+        refuse_network(Path(url.database).parent)
+    engine = create_engine(url, hide_parameters=True)
+    event.listen(engine, "connect", _durable)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _said(error: DatabaseError) -> str:
+    """Return the driver's words in one line."""
+    return " ".join(str(error.orig).split()).rstrip(".")
 
 
 def _private_file(path: Path) -> None:
@@ -91,6 +151,18 @@ def _account(uid: int) -> str:
         return f"#{uid}"
 
 
+def _bounded(connection: Any, _record: Any) -> None:
+    """Let the server notice soon that we are gone, and free what we had locked."""
+    connection.autocommit = True
+    for setting in (
+        "tcp_keepalives_idle = 10", "tcp_keepalives_interval = 5", "tcp_keepalives_count = 3",
+        "tcp_user_timeout = 20000", "idle_in_transaction_session_timeout = 30000", "lock_timeout = 15000",
+        "statement_timeout = 60000",
+    ):  # fmt: skip
+        connection.execute(f"SET {setting}")
+    connection.autocommit = False
+
+
 def _durable(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = (
         None  # transactions begin where _begin says, not where Python's driver guesses
@@ -101,51 +173,5 @@ def _durable(connection: sqlite3.Connection, _record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     """Take the write lock at once: a transaction that starts by reading cannot fail half-way for the lock."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-# What each version added to tables that were there before; new tables are made by themselves.
-_ADDED = {
-    2: ("jobs ADD COLUMN servers JSON",),
-    3: (
-        "senders ADD COLUMN commands JSON",
-        "senders ADD COLUMN failures INTEGER",
-        "senders ADD COLUMN failed_at FLOAT",
-        "senders ADD COLUMN locked_until FLOAT",
-        "tokens ADD COLUMN kind VARCHAR(8)",
-        "tokens ADD COLUMN salt VARCHAR(64)",
-        "tokens ADD COLUMN expires_at FLOAT",
-        "tokens ADD COLUMN used_at FLOAT",
-        "outbox ADD COLUMN about VARCHAR(998)",
-    ),
-}
-# And what follows for what was there: a mail that was run under an older version is no new one.
-_FILLED = {
-    3: (
-        "INSERT INTO claims SELECT sender, message_id, created_at, 0 FROM jobs WHERE message_id IS NOT NULL",
-        "CREATE INDEX outbox_by_recipient ON outbox (recipient, created_at)",
-        "UPDATE outbox SET about = (SELECT message_id FROM jobs WHERE jobs.id = outbox.job_id)",
-    ),
-}
-
-
-def _upgrade(connection: Connection) -> None:
-    """Bring an older database up to this version, with everything that is in it."""
-    found = connection.execute(select(schema.schema_version.c.version)).scalar()
-    for version in range((found or schema.VERSION) + 1, schema.VERSION + 1):
-        for change in _ADDED[version]:
-            connection.exec_driver_sql(f"ALTER TABLE {change}")
-        for statement in _FILLED.get(version, ()):
-            connection.exec_driver_sql(statement)
-        connection.execute(update(schema.schema_version).values(version=version))
-
-
-def _same_version(connection: Connection) -> None:
-    version = connection.execute(select(schema.schema_version.c.version)).scalar()
-    if version is None:
-        connection.execute(insert(schema.schema_version).values(version=schema.VERSION))
-    elif version != schema.VERSION:
-        raise StoreError(
-            f"O banco de dados é da versão {version}; este programa conhece a {schema.VERSION}.",
-            "Use a versão do programa que criou o banco, ou atualize o programa.",
-        )
+    reads = connection.get_execution_options().get(_READS)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -120,7 +120,7 @@ def test_a_waiting_job_holds_nobody_up(governed, operator):
 def test_a_one_time_token_needs_no_confirmation_and_the_settings_may_ask_for_it(governed, operator):
     """A code of the app does it at once; where the settings say totp, a token is refused."""
     settings = load(governed.settings)
-    tokens = Tokens(connect(settings.database_url), settings.tokens.pepper())
+    tokens = Tokens(connect(settings.job_store), settings.tokens.pepper())
     enrolment, uri = tokens.enrol(OPERATOR, "lab")
     tokens.complete(enrolment, "telefone")
     app = pyotp.parse_uri(uri)

@@ -55,7 +55,7 @@ def test_paths_are_relative_to_the_file(tmp_path):
     """Wherever the shell stands, the same files are meant."""
     loaded = settings.load(write(tmp_path, "inventory: fleet\nstate_dir: state\n"))
     assert (tmp_path / "fleet", tmp_path / "state") == (loaded.inventory, loaded.state_dir)
-    assert f"sqlite:///{tmp_path}/state/athome.db" == loaded.database_url
+    assert f"sqlite:///{tmp_path}/state/athome.db" == loaded.job_store.url
 
 
 def test_a_secret_comes_from_environment_credentials_or_file_in_this_order(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The promises of the queue, on a real SQLite file."""
+"""The promises of the queue, on a real SQLite file and on a real PostgreSQL."""
 
 import os
 import stat
@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from dispatcher.errors import NotFoundError, OutrunError, SettingsError, StoreError
-from dispatcher.jobs import database, schema
+from dispatcher.jobs import migrations, schema
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.job import Order, Owner, State
 from dispatcher.jobs.store import Delivery, Store
@@ -19,8 +19,10 @@ from dispatcher.runs.report import HostResult, Report
 
 
 @pytest.fixture
-def store(tmp_path):
-    return Store(connect(f"sqlite:///{tmp_path}/athome.db"))
+def store(database):
+    made = Store(connect(database))
+    yield made
+    made.engine.dispose()
 
 
 def order(*servers: str, locks=None, sender="ana@example.com", message_id="<1@example.com>") -> Order:
@@ -66,8 +68,9 @@ def verdicts(store: Store) -> list[tuple[str, str]]:
         return [tuple(row) for row in rows]
 
 
-def test_the_database_is_private_and_durable(tmp_path, store):
+def test_the_database_is_private_and_durable(tmp_path):
     """Nobody else on the machine can read it, and a commit is on the disk."""
+    store = Store(connect(f"sqlite:///{tmp_path}/athome.db"))
     assert 0o600 == stat.S_IMODE((tmp_path / "athome.db").stat().st_mode)
     with store.engine.begin() as connection:
         assert ("wal", 2) == tuple(
@@ -254,7 +257,7 @@ def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path):
     with store.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM claims")
         connection.exec_driver_sql("DROP INDEX outbox_by_recipient")
-        for change in (change for changes in database._ADDED.values() for change in changes):
+        for change in (change for changes in migrations.ADDED.values() for change in changes):
             table, column = change.split()[0], change.split()[3]
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {column}")
         connection.execute(update(schema.schema_version).values(version=1))

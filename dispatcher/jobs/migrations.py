@@ -1,0 +1,59 @@
+"""Bringing the tables of an older version up to this one, with everything that is in them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, select, update
+
+from dispatcher.errors import StoreError
+from dispatcher.jobs import schema
+
+# What each version added to tables that were there before; new tables are made by themselves.
+ADDED = {
+    2: ("jobs ADD COLUMN servers JSON",),
+    3: (
+        "senders ADD COLUMN commands JSON",
+        "senders ADD COLUMN failures INTEGER",
+        "senders ADD COLUMN failed_at FLOAT",
+        "senders ADD COLUMN locked_until FLOAT",
+        "tokens ADD COLUMN kind VARCHAR(8)",
+        "tokens ADD COLUMN salt VARCHAR(64)",
+        "tokens ADD COLUMN expires_at FLOAT",
+        "tokens ADD COLUMN used_at FLOAT",
+        "outbox ADD COLUMN about VARCHAR(998)",
+    ),
+}
+# And what follows for what was there: a mail that was run under an older version is no new one.
+_FILLED = {
+    3: (
+        "INSERT INTO claims SELECT sender, message_id, created_at, 0 FROM jobs WHERE message_id IS NOT NULL",
+        "CREATE INDEX outbox_by_recipient ON outbox (recipient, created_at)",
+        "UPDATE outbox SET about = (SELECT message_id FROM jobs WHERE jobs.id = outbox.job_id)",
+    ),
+}
+
+
+def upgrade(connection: Connection) -> None:
+    """Make what is missing, within the caller's transaction, which nobody else may share.
+
+    Raises StoreError for tables of a newer version.
+    """
+    schema.metadata.create_all(connection)
+    found = connection.execute(select(schema.schema_version.c.version)).scalar()
+    for version in range((found or schema.VERSION) + 1, schema.VERSION + 1):
+        for change in ADDED[version]:
+            connection.exec_driver_sql(f"ALTER TABLE {change}")
+        for statement in _FILLED.get(version, ()):
+            connection.exec_driver_sql(statement)
+        connection.execute(update(schema.schema_version).values(version=version))
+    _same_version(connection)
+
+
+def _same_version(connection: Connection) -> None:
+    version = connection.execute(select(schema.schema_version.c.version)).scalar()
+    if version is None:
+        connection.execute(insert(schema.schema_version).values(version=schema.VERSION))
+    elif version != schema.VERSION:
+        raise StoreError(
+            f"O banco de dados é da versão {version}; este programa conhece a {schema.VERSION}.",
+            "Use a versão do programa que criou o banco, ou atualize o programa.",
+        )
