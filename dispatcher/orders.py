@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import partial
 
 from dispatcher.commands import InvalidCommand, NotPermitted
+from dispatcher.commands.context import Context
+from dispatcher.commands.correction import example
 from dispatcher.commands.local import LocalCommand
 from dispatcher.commands.parser import Request, available, parse
 from dispatcher.inventory import Inventory, InventorySource
@@ -129,7 +132,12 @@ class Orders:
     def _not_permitted(
         self, mail: Admitted, refusal: Denied, inventory: Inventory, *, proof: Proof | None
     ) -> Decision:
-        permitted = {word: kind for word, kind in available(inventory).items() if may(mail.sender, kind)}
+        context = Context((), inventory, datetime.now(timezone.utc))
+        permitted = {
+            kind: example(kind, context.of(kind)).subject
+            for kind in available(inventory).values()
+            if kind.role is not None and may(mail.sender, kind)
+        }
         reply = confirming.not_permitted(self.composer, mail.sender, mail.message, refusal, permitted)
         reason = f"{refusal.kind.keyword} is not for this sender: {refusal.code}"
         return _refused(rule="permission", reason=reason, proof=proof, replies=(reply,))

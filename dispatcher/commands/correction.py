@@ -50,6 +50,11 @@ def corrected(
     raise AssertionError(f"the example of {kind.keyword} is not valid")  # a test says that each is
 
 
+def example(kind: type[Command], context: Context) -> Correction:
+    """Return the command's example as it is valid on this fleet."""
+    return Correction(kind.example) if not kind.playbook else corrected(kind, {}, {}, context)
+
+
 def _completed(kind: type[Command], kept: Mapping[str, str], context: Context) -> Correction | None:
     """Add the example's value for each field that is missing, fitted to the others where it has to be."""
     examples = {key.lower(): value.strip() for key, value in _PAIR.findall(kind.example)}

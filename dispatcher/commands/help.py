@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from dispatcher.commands.base import Command, InvalidCommand, Problem
 from dispatcher.commands.context import Context
-from dispatcher.commands.correction import corrected
+from dispatcher.commands.correction import example
 from dispatcher.commands.local import Desk, LocalCommand, result
 from dispatcher.i18n import N_
 from dispatcher.mail.sender import Role
@@ -58,13 +58,13 @@ class Help(LocalCommand):
 def _described(kind: type[Command], desk: Desk) -> dict[str, Any]:
     """Return what the answer says of a command: texts of the catalogue, and an example of this fleet."""
     context = desk.context.of(kind)
-    example = kind.example if issubclass(kind, LocalCommand) else corrected(kind, {}, {}, context).subject
+    shown = example(kind, context).subject
     demand = desk.permissions.demands.get(kind.keyword, kind.demand)
     return {
         "keyword": kind.keyword,
         "purpose": kind.purpose,
-        "example": example,
-        "preview": kind.previewed or ("" if kind is Help else example),
+        "example": shown,
+        "preview": kind.previewed or ("" if kind is Help else shown),
         "parts": dict(kind.explained),
         "servers": list(context.servers) if "server" in kind.model_fields else [],
         "demand": "confirmation" if kind.always_confirmed and demand == "token" else demand,

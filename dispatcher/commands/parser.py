@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from dispatcher.commands import ALIASES, COMMANDS
 from dispatcher.commands.base import Command, InvalidCommand, NotPermitted, Problem
 from dispatcher.commands.context import Context
-from dispatcher.commands.correction import Correction, corrected
+from dispatcher.commands.correction import Correction, corrected, example
 from dispatcher.commands.local import LocalCommand
 from dispatcher.commands.pairs import KEY, SHOWN, split
 from dispatcher.inventory import Inventory
@@ -165,9 +165,7 @@ class _Parser:
     def example(self, kind: type[Command] | None = None) -> Correction:
         """Return the example of a command, or of the first one, on this fleet."""
         kind = kind or next(iter(self.permitted.values()))
-        if issubclass(kind, LocalCommand):
-            return Correction(kind.example)
-        return corrected(kind, {}, {}, self.context(kind))
+        return example(kind, self.context(kind))
 
     def context(self, kind: type[Command]) -> Context:
         return Context(kind.candidates(self.inventory), self.inventory, self.now, self.permitted)

@@ -63,13 +63,13 @@ def not_permitted(
     sender: Sender,
     message: Message,
     denied: Denied,
-    commands: Mapping[str, type[Command]],
+    instead: Mapping[type[Command], str],
 ) -> Reply:
-    """Say which command it is, who may use it, and what this sender may."""
+    """Say which command it is, who may use it, and what this sender may ``instead``, each with an example."""
     values = {
         "keyword": denied.kind.keyword,
         "code": denied.code,
-        "commands": [kind for kind in commands.values() if kind.role is not None],
+        "instead": instead,
     }
     return composer.compose("not_permitted", Thread.of(sender, message), values)
 

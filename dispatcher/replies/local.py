@@ -80,6 +80,7 @@ def _told(composer: Composer, change: Change, by: str, to: Sender, cause: str) -
 
 def _welcome(composer: Composer, sender: Sender, by: str, cause: str) -> Reply:
     """Tell somebody new what this is, and where a token comes from."""
-    kind = next(kind for word, kind in COMMANDS.items() if not sender.commands or word in sender.commands)
+    theirs = (kind for word, kind in COMMANDS.items() if not sender.commands or word in sender.commands)
+    kind = next(theirs, COMMANDS["AJUDA"])
     values = {"sender": sender, "by": by, "example": kind.example}
     return composer.compose("welcome", Thread(sender.address, sender.language), values, cause=cause)

@@ -320,6 +320,10 @@ def _permitted(sender: Sender) -> dict:
     return {word: kind for word, kind in COMMANDS.items() if may(sender, kind)}
 
 
+def _instead(sender: Sender) -> dict:
+    return {kind: kind.example for kind in _permitted(sender).values() if kind.role}
+
+
 def carried_out(subject: str, language="pt_BR", listed: Mapping[str, Sender] = LISTED) -> Reply:
     order = ordered(subject, language)
     asker = listed["ana@example.com"]
@@ -409,7 +413,7 @@ SAMPLES: dict[str, Callable[[], Reply]] = {
     "spent": lambda: confirming.spent(COMPOSER, ANA, message(), "used"),
     "too-late": lambda: confirming.spent(COMPOSER, ANA, message(), "expired"),
     "not-permitted": lambda: confirming.not_permitted(
-        COMPOSER, ANA, message(), Denied(COMMANDS["WHITELIST"], "role"), _permitted(ANA)
+        COMPOSER, ANA, message(), Denied(COMMANDS["WHITELIST"], "role"), _instead(ANA)
     ),
     "not-permitted-by-list": lambda: confirming.not_permitted(
         COMPOSER, ANA, message(), Denied(COMMANDS["MACCHANGE"], "commands"), {}
