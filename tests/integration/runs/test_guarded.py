@@ -20,8 +20,9 @@ from dispatcher.commands.checkip import CheckIp
 from dispatcher.errors import RunLostError
 from dispatcher.runs.report import Report
 from dispatcher.runs.runner import Runner
-from dispatcher.settings import Runs, Settings
-from tests.fleet import on
+from dispatcher.settings import PROJECT, Runs, Settings
+from tests.fleet import busy, on
+from tests.road import ATHOME
 
 SERVER = "gv2p"
 INVENTORY = """
@@ -162,6 +163,25 @@ def test_no_playbook_survives_its_worker(settings, kills):
             os.kill(pid, signal.SIGKILL)  # the next one connects anew, and may be killed while it does
     order = turns()
     assert len(order) == len(set(order)), f"{order}: interleaved"
+
+
+def test_athome_run_that_is_killed_leaves_no_process(settings):
+    """The command line itself, killed while a server keeps its playbook waiting, takes the playbook along."""
+    path = settings.state_dir / "settings.yml"
+    path.write_text(f"inventory: {PROJECT}/inventory/lab\nstate_dir: {settings.state_dir}\n")
+    with busy("gv1p"):
+        before = {pid for pid, _line in below()}
+        command = [ATHOME, "--settings", path, "run", "CHECKIP=203.0.113.99", "--check"]
+        shell = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + BOUND
+        while not any(line.startswith("ssh -o ControlMaster") for _pid, line in below(shell.pid)):
+            assert time.monotonic() < deadline, "no connection"
+            time.sleep(0.02)
+        shell.kill()
+        shell.wait()
+        while {line for pid, line in below() if pid not in before and "[mux]" not in line}:
+            assert time.monotonic() < deadline, below()
+            time.sleep(0.02)
 
 
 def test_shared_connections_of_a_killed_run_are_ended_and_others_are_not(settings):
