@@ -15,6 +15,7 @@ import click
 from dispatcher import __version__
 from dispatcher.cli.audit import audit
 from dispatcher.cli.explain import explain
+from dispatcher.cli.health import health
 from dispatcher.cli.jobs import jobs
 from dispatcher.cli.outbox import outbox
 from dispatcher.cli.purge import purge
@@ -43,7 +44,7 @@ def athome(context: click.Context, settings_path: Path) -> None:
     context.obj = settings_path
 
 
-for command in (run, explain, serve, jobs, outbox, senders, tokens, audit, purge):
+for command in (run, explain, serve, jobs, outbox, senders, tokens, audit, health, purge):
     athome.add_command(command)
 
 
