@@ -8,12 +8,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import TypeVar
 
 from dispatcher.errors import AlreadyServingError, ServiceDiedError, SettingsError
+from dispatcher.health.metrics import exposed, registry
 from dispatcher.health.pulse import Beating, Pulse
 from dispatcher.health.watch import Watch
 from dispatcher.intake import Intake
@@ -87,7 +88,7 @@ class Service:
 
     def run(self, stop: Event) -> None:
         """Serve until ``stop`` is set: then no new mail is taken, and what is running is finished."""
-        with only_one(self._settings.state_dir), self._watch.over(stop):
+        with only_one(self._settings.state_dir), self._watch.over(stop), self._metrics():
             if interrupted := self._store.requeue():
                 log.warning(
                     "interrupted when the service ended last time, queued again: jobs %s", interrupted
@@ -120,6 +121,11 @@ class Service:
                     f"O serviço parou por uma falha em: {', '.join(died)}.",
                     "Veja o motivo no registro (journalctl -u athome); ao reiniciar, nada se perde.",
                 )
+
+    def _metrics(self) -> AbstractContextManager[None]:
+        return exposed(
+            self._settings.metrics, lambda: registry(self._engine, self._pulse, self._outbox.counts)
+        )
 
     def _read(self, stop: Event) -> None:
         self._mailbox.run(self._intake.take, stop, self._pulse.say)
