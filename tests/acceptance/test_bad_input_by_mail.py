@@ -119,17 +119,17 @@ def test_automatic_mail_is_never_answered(dispatcher, operator):
 
 
 def test_the_same_mail_twice_runs_once(dispatcher, operator):
-    """A redelivered Message-ID makes no second job and no second answer."""
+    """A redelivered Message-ID makes no second job, and at most its one answer goes out again."""
     message_id, subject = make_msgid(domain="lab.example"), f"[{dispatcher.token}] CHECKIP=203.0.113.8"
     jobs, answers = dispatcher.last("jobs"), dispatcher.last("outbox")
     for _ in range(2):
         dispatcher.write(subject, message_id=message_id)
-    assert [("admitted", "token"), ("silent", "replay")] == dispatcher.verdicts(message_id, deliveries=2)
+    assert [("admitted", "token"), ("repeated", "replay")] == dispatcher.verdicts(message_id, deliveries=2)
     operator.answer(message_id)
     assert jobs + 1 == dispatcher.last("jobs")
     assert answers + 1 == dispatcher.last("outbox")
     dispatcher.ask("CHECKIP=3.3.3")  # a second answer would come before this one's
-    assert 1 == len(operator.answers(message_id))
+    assert 1 == len({mail["Message-ID"] for mail in operator.answers(message_id)})
 
 
 def test_a_mail_that_cannot_be_parsed_is_parked(dispatcher, lab):
