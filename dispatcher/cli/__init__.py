@@ -14,6 +14,7 @@ import click
 
 from dispatcher import __version__
 from dispatcher.cli.audit import audit
+from dispatcher.cli.backup import backup, restore
 from dispatcher.cli.explain import explain
 from dispatcher.cli.health import health
 from dispatcher.cli.jobs import jobs
@@ -44,7 +45,7 @@ def athome(context: click.Context, settings_path: Path) -> None:
     context.obj = settings_path
 
 
-for command in (run, explain, serve, jobs, outbox, senders, tokens, audit, health, purge):
+for command in (run, explain, serve, jobs, outbox, senders, tokens, audit, health, purge, backup, restore):
     athome.add_command(command)
 
 
