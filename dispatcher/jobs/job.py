@@ -12,6 +12,8 @@ from dispatcher.commands.parser import Request
 from dispatcher.inventory import Inventory
 from dispatcher.runs.report import Report
 
+PAYLOAD = 1  # grows when older code would misread what a job asks for: it leaves such a job alone
+
 
 class Owner(str, Enum):
     """Who runs a job."""
@@ -98,4 +100,11 @@ class Job:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     claim: str | None = None  # fresh for each claim: a worker that lost its job cannot finish it
+    not_before: datetime | None = None
+    payload: int = PAYLOAD
     report: Report | None = None
+
+    @property
+    def too_new(self) -> bool:
+        """Whether a newer version of the program has to run it: it stays in the queue until then."""
+        return self.payload > PAYLOAD

@@ -10,7 +10,16 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from dispatcher.errors import OutrunError
 from dispatcher.jobs.job import State
-from dispatcher.jobs.schema import claims, confirmations, jobs, outbox, senders, tokens, used_codes
+from dispatcher.jobs.schema import (
+    claims,
+    confirmations,
+    job_servers,
+    jobs,
+    outbox,
+    senders,
+    tokens,
+    used_codes,
+)
 from dispatcher.mail.proof import Failure, Pending, Proof
 
 REPEATS = 3  # so often the answer to a mail that is delivered again is sent again
@@ -93,6 +102,7 @@ def _confirm(connection: Connection, sender: str, confirmation: int, now: float)
     ).scalar_one()
     waiting = (jobs.c.id == job_id) & (jobs.c.state == State.AWAITING_CONFIRMATION.value)
     _one(connection.execute(update(jobs).where(waiting).values(state=State.QUEUED.value)).rowcount)
+    connection.execute(update(job_servers).where(job_servers.c.job_id == job_id).values(unfinished=True))
     return int(job_id)
 
 

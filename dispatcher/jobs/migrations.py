@@ -21,6 +21,12 @@ ADDED = {
         "tokens ADD COLUMN used_at FLOAT",
         "outbox ADD COLUMN about VARCHAR(998)",
     ),
+    4: (
+        "jobs ADD COLUMN not_before FLOAT",
+        "jobs ADD COLUMN payload INTEGER",
+        "jobs ADD COLUMN names INTEGER",
+        "job_servers ADD COLUMN unfinished BOOLEAN",
+    ),
 }
 # And what follows for what was there: a mail that was run under an older version is no new one.
 _FILLED = {
@@ -28,6 +34,18 @@ _FILLED = {
         "INSERT INTO claims SELECT sender, message_id, created_at, 0 FROM jobs WHERE message_id IS NOT NULL",
         "CREATE INDEX outbox_by_recipient ON outbox (recipient, created_at)",
         "UPDATE outbox SET about = (SELECT message_id FROM jobs WHERE jobs.id = outbox.job_id)",
+    ),
+    4: (
+        "UPDATE jobs SET names = (SELECT count(*) FROM job_servers WHERE job_id = jobs.id)",
+        "UPDATE job_servers SET unfinished = false",
+        (
+            "UPDATE job_servers SET unfinished = true"
+            " WHERE job_id IN (SELECT id FROM jobs WHERE state IN ('queued', 'running'))"
+        ),
+        "DROP INDEX jobs_by_server",
+        "CREATE INDEX jobs_by_server ON job_servers (unfinished, server, job_id)",
+        "CREATE INDEX jobs_by_lease ON jobs (lease_until)",
+        "CREATE INDEX jobs_by_names ON jobs (names, state, id)",
     ),
 }
 

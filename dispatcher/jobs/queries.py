@@ -1,28 +1,91 @@
-"""How the tables are read: the two conditions of the queue, and a row as a job."""
+"""How the tables are read: who may start, and a row as a job."""
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timezone
 from typing import Any
 
-from sqlalchemy import Row, exists
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    Row,
+    cast,
+    exists,
+    extract,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)  # fmt: skip
 
-from dispatcher.jobs.job import Job, Order, Owner, State
+from dispatcher.jobs.database import is_postgresql
+from dispatcher.jobs.job import PAYLOAD, Job, Order, Owner, State
 from dispatcher.jobs.schema import job_servers, jobs, locks
 from dispatcher.runs.report import Report
 
 UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
+_LOCKLESS = 100  # jobs that lock nothing: so many are looked at, as others may be starting some of them
+
+
+def clock(connection: Connection) -> ColumnElement[float]:
+    """Return the time: of machines that share a database, the database's own."""
+    if is_postgresql(connection.engine):
+        return cast(extract("epoch", func.clock_timestamp()), Float)
+    return literal(time.time())
+
+
+def lease_ended(connection: Connection, lease: float) -> ColumnElement[bool]:
+    """Return the condition that nobody has kept a job.
+
+    Nobody could while the database was away: after its start everybody has a lease's time again.
+    """
+    now = clock(connection)
+    ended: ColumnElement[bool] = jobs.c.lease_until < now
+    if is_postgresql(connection.engine):
+        started = cast(extract("epoch", func.pg_postmaster_start_time()), Float)
+        ended = ended & (started < now - lease)
+    return ended
+
+
+def first_in_line(connection: Connection) -> list[int]:
+    """Return the jobs that may be startable: the first of each name's queue, and some that lock nothing.
+
+    However many wait or are finished, it takes one look at an index for each name that somebody waits for.
+    """
+    unfinished = job_servers.c.unfinished
+    names = select(func.min(job_servers.c.server).label("name")).where(unfinished).cte(recursive=True)
+    later = select(func.min(job_servers.c.server)).where(unfinished, job_servers.c.server > names.c.name)
+    names = names.union_all(select(later.scalar_subquery()).where(names.c.name.is_not(None)))
+    first = select(func.min(job_servers.c.job_id)).where(unfinished, job_servers.c.server == names.c.name)
+    lockless = (
+        select(jobs.c.id)
+        .where(jobs.c.names == 0, jobs.c.state == State.QUEUED.value, is_due(connection))
+        .order_by(jobs.c.id)
+        .limit(_LOCKLESS)
+    ).subquery()
+    firsts = select(first.scalar_subquery()).where(names.c.name.is_not(None))
+    found = connection.execute(union_all(firsts, select(lockless.c.id))).scalars()
+    return sorted({job_id for job_id in found if job_id is not None})
+
+
+def is_due(connection: Connection) -> ColumnElement[bool]:
+    """Return the condition that a job's time has come, and that this program can read it."""
+    return or_(jobs.c.not_before.is_(None), jobs.c.not_before <= clock(connection)) & (
+        func.coalesce(jobs.c.payload, 1) <= PAYLOAD
+    )
 
 
 def has_elder() -> Any:
     """Return the condition that an older unfinished job locks something that the job does too."""
-    mine, theirs, elder = job_servers.alias(), job_servers.alias(), jobs.alias()
+    mine, theirs = job_servers.alias(), job_servers.alias()
     return exists().where(
         mine.c.job_id == jobs.c.id,
+        theirs.c.unfinished,
         theirs.c.server == mine.c.server,
         theirs.c.job_id < jobs.c.id,
-        elder.c.id == theirs.c.job_id,
-        elder.c.state.in_(UNFINISHED),
     )
 
 
@@ -54,6 +117,8 @@ def as_job(row: Row[Any], locked: tuple[str, ...]) -> Job:
         started_at=_utc(row.started_at) if row.started_at else None,
         finished_at=_utc(row.finished_at) if row.finished_at else None,
         claim=row.claim,
+        not_before=_utc(row.not_before) if row.not_before else None,
+        payload=row.payload or 1,
         report=Report.model_validate(row.report) if row.report else None,
     )
 

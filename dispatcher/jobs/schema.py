@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 3  # of this file; kept in the table schema_version
+VERSION = 4  # of this file; kept in the table schema_version
 
 metadata = MetaData()
 
@@ -71,17 +71,22 @@ jobs = Table(
     Column("servers", JSON),  # where it runs; null in rows of version 1: on what it locks
     Column("check", Boolean, nullable=False),
     Column("language", String(8), nullable=False),
-    Column("state", String(16), nullable=False),
+    Column("state", String(32), nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("owner", String(8), nullable=False),  # serve | shell: who may run it
     Column("claim", String(32)),
-    Column("lease_until", Float),  # a shell that is gone stops renewing it
+    Column("lease_until", Float),  # who works on it and is gone stops renewing it
+    Column("not_before", Float),  # it is not started before; null: at once
+    Column("payload", Integer),  # job.PAYLOAD of who wrote it; null in rows of version 3: 1
+    Column("names", Integer),  # how many names it locks
     Column("created_at", Float, nullable=False),
     Column("started_at", Float),
     Column("finished_at", Float),
     Column("report", JSON),
     UniqueConstraint("sender", "message_id", name="one_job_per_message"),
     Index("jobs_by_state", "state", "id"),
+    Index("jobs_by_lease", "lease_until"),
+    Index("jobs_by_names", "names", "state", "id"),  # those that lock nothing stand in no queue
     sqlite_autoincrement=True,  # an id is never given twice, also after a purge
 )
 
@@ -92,7 +97,8 @@ job_servers = Table(
     metadata,
     Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     Column("server", String(255), primary_key=True),
-    Index("jobs_by_server", "server", "job_id"),
+    Column("unfinished", Boolean),  # the job is queued or running; false or null: it is in nobody's way
+    Index("jobs_by_server", "unfinished", "server", "job_id"),
 )
 
 # What is being worked on: the primary key lets one job at a time have each.

@@ -6,26 +6,40 @@ something that it does too (FIFO per name), and jobs that share nothing run side
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dispatcher.errors import NotFoundError, OutrunError
 from dispatcher.jobs import marks
-from dispatcher.jobs.database import transaction
-from dispatcher.jobs.job import Job, Order, Owner, State
-from dispatcher.jobs.queries import UNFINISHED, as_job, has_elder, is_locked_out
+from dispatcher.jobs.database import insert_new, is_postgresql, transaction
+from dispatcher.jobs.job import PAYLOAD, Job, Order, Owner, State
+from dispatcher.jobs.queries import (
+    UNFINISHED,
+    as_job,
+    clock,
+    first_in_line,
+    has_elder,
+    is_due,
+    is_locked_out,
+    lease_ended,
+)  # fmt: skip
 from dispatcher.jobs.schema import claims, confirmations, job_servers, jobs, locks, messages, outbox
 from dispatcher.mail.proof import Failure, Pending, Proof
 from dispatcher.replies.compose import Reply
 from dispatcher.runs.report import Report
 
-LEASE = 30.0  # seconds without a sign of life until the job of a shell is given up
+LEASE = 60.0  # seconds without a sign of life until a job is given up
+_TRIES = 3
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,10 +58,20 @@ class Delivery:
 
 
 class Store:
-    """Jobs, and the replies that belong to them, in one database."""
+    """Jobs, and the replies that belong to them, in one database.
 
-    def __init__(self, engine: Engine) -> None:
+    A running job has to be kept by ``renew`` if it is a shell's, or if machines share the database; else it
+    is given up ``lease`` seconds after the last time.
+    """
+
+    def __init__(self, engine: Engine, lease: float = LEASE) -> None:
         self.engine = engine
+        self.lease = lease
+        self.shared = is_postgresql(engine)
+
+    def leased(self, job: Job) -> bool:
+        """Whether a job is given up when nobody renews it. What a dead service leaves on SQLite is not."""
+        return self.shared or job.owner is Owner.SHELL
 
     def take(
         self,
@@ -141,45 +165,72 @@ class Store:
         return self.job(job_id)
 
     def claim(self, own: Job | None = None) -> Job | None:
-        """Start the oldest job that is not locked out, or the shell's own job; None when there is none.
+        """Start the oldest job that may, or the shell's own job; None when there is none.
 
         The locks' primary key makes sure that nothing is given to two jobs.
         """
+        for _try in range(_TRIES):
+            with suppress(IntegrityError):  # somebody else was faster
+                return self._claim(own)
+        return None
+
+    def _claim(self, own: Job | None) -> Job | None:
         with transaction(self.engine) as connection:
-            self._give_up_lost_shells(connection)
-            mine = jobs.c.owner == Owner.SERVE.value if own is None else jobs.c.id == own.id
+            self._recover(connection)
+            mine = (
+                jobs.c.id == own.id
+                if own
+                else jobs.c.id.in_(first_in_line(connection)) & (jobs.c.owner == Owner.SERVE.value)
+            )
             found = connection.execute(
-                select(jobs.c.id)
-                .where(jobs.c.state == State.QUEUED.value, mine, ~has_elder(), ~is_locked_out())
+                select(jobs.c.id, jobs.c.owner)
+                .where(jobs.c.state == State.QUEUED.value, mine, is_due(connection))
+                .where(~has_elder(), ~is_locked_out())
                 .order_by(jobs.c.id)
                 .limit(1)
-            ).scalar()
+                .with_for_update(skip_locked=True, of=jobs)
+            ).one_or_none()
             if found is None:
                 return None
-            names = select(job_servers.c.server, job_servers.c.job_id).where(job_servers.c.job_id == found)
+            names = select(job_servers.c.server, job_servers.c.job_id).where(job_servers.c.job_id == found.id)
+            names = names.order_by(job_servers.c.server)  # so that no two wait for each other
             connection.execute(insert(locks).from_select(["server", "job_id"], names))
+            now = clock(connection)
+            leased = self.shared or found.owner == Owner.SHELL.value
             connection.execute(
                 update(jobs)
-                .where(jobs.c.id == found)
+                .where(jobs.c.id == found.id)
                 .values(
                     state=State.RUNNING.value,
                     attempts=jobs.c.attempts + 1,
                     claim=secrets.token_hex(16),
-                    started_at=time.time(),
-                    lease_until=time.time() + LEASE,
+                    started_at=now,
+                    lease_until=now + self.lease if leased else None,
                 )
             )
-            return self._job(connection, found)
+            return self._job(connection, found.id)
 
     def renew(self, job: Job) -> bool:
-        """Say that the shell which owns the job is alive. False: the job has been given up or canceled."""
+        """Say that who works on the job is alive. False: the job has been given up or canceled."""
         with transaction(self.engine) as connection:
             renewed = connection.execute(
                 update(jobs)
                 .where(jobs.c.id == job.id, jobs.c.claim == job.claim, jobs.c.state.in_(UNFINISHED))
-                .values(lease_until=time.time() + LEASE)
+                .values(lease_until=clock(connection) + self.lease)
             )
             return renewed.rowcount == 1
+
+    def give_back(self, job: Job, after: float) -> bool:
+        """Queue a job again whose run was lost, to be started after so many seconds. False: no longer ours.
+
+        It keeps its place: whoever locks what it does waits for it.
+        """
+        mine = (jobs.c.id == job.id) & (jobs.c.claim == job.claim) & (jobs.c.state == State.RUNNING.value)
+        with transaction(self.engine) as connection:
+            if connection.execute(select(jobs.c.id).where(mine).with_for_update()).scalar() is None:
+                return False
+            self._queue_again(connection, mine, [job.id], not_before=clock(connection) + after)
+            return True
 
     def finish(self, job: Job, report: Report, reply: Reply | None) -> bool:
         """Write result, reply and the release of the locks as one. False: the job is no longer ours."""
@@ -201,12 +252,12 @@ class Store:
                 .values(
                     state=report.status,
                     report=report.model_dump(mode="json"),
-                    finished_at=time.time(),
+                    finished_at=clock(connection),
                     claim=None,
                     lease_until=None,
                 )
             )
-            connection.execute(delete(locks).where(locks.c.job_id == job.id))
+            self._release(connection, job.id)
             for reply in replies:
                 about = job.order.message_id if reply.recipient == job.order.sender else None
                 self._post(connection, reply, job.id, about)
@@ -232,8 +283,7 @@ class Store:
             found = list(
                 connection.execute(select(jobs.c.id).where(interrupted).order_by(jobs.c.id)).scalars()
             )
-            connection.execute(delete(locks).where(locks.c.job_id.in_(found)))
-            connection.execute(update(jobs).where(interrupted).values(state=State.QUEUED.value, claim=None))
+            self._queue_again(connection, interrupted, found)
             return found
 
     def job(self, job_id: int) -> Job:
@@ -245,15 +295,19 @@ class Store:
         """Return the newest jobs, newest first."""
         query = select(jobs.c.id).order_by(jobs.c.id.desc()).limit(limit)
         with transaction(self.engine) as connection:
-            self._give_up_lost_shells(connection)
+            self._recover(connection)
             found = connection.execute(query if state is None else query.where(jobs.c.state == state.value))
             return [self._job(connection, job_id) for job_id in found.scalars()]
 
-    @staticmethod
     def _insert(
-        connection: Connection, order: Order, owner: Owner, claim: str | None, state: State = State.QUEUED
+        self,
+        connection: Connection,
+        order: Order,
+        owner: Owner,
+        claim: str | None,
+        state: State = State.QUEUED,
     ) -> int:
-        now = time.time()
+        now = clock(connection)
         job_id = connection.execute(
             insert(jobs)
             .values(
@@ -271,46 +325,70 @@ class Store:
                 owner=owner.value,
                 claim=claim,
                 created_at=now,
-                lease_until=now + LEASE if owner is Owner.SHELL else None,
+                lease_until=now + self.lease if owner is Owner.SHELL else None,
+                payload=PAYLOAD,
+                names=len(order.locks),
             )
             .returning(jobs.c.id)
         ).scalar_one()
         for name in order.locks:
-            connection.execute(insert(job_servers).values(job_id=job_id, server=name))
+            place = {"job_id": job_id, "server": name, "unfinished": state is State.QUEUED}
+            connection.execute(insert(job_servers).values(place))
         return int(job_id)
 
     @staticmethod
     def _post(connection: Connection, reply: Reply, job_id: int | None, about: str | None) -> None:
         """Put a reply into the outbox; the same cause twice gives the same Message-ID, and one mail."""
-        if connection.execute(select(exists().where(outbox.c.message_id == reply.message_id))).scalar():
-            return
         connection.execute(
-            insert(outbox).values(
+            insert_new(connection, outbox).values(
                 message_id=reply.message_id,
                 job_id=job_id,
                 recipient=reply.recipient,
                 about=about,
                 message=reply.mime,
                 state="waiting",
+                attempts=0,
                 not_before=0.0,
                 created_at=time.time(),
             )
         )
 
+    def _recover(self, connection: Connection) -> None:
+        """Give up what nobody has kept: a shell's job is canceled, a worker's is queued again."""
+        ended = (
+            select(jobs.c.id, jobs.c.owner)
+            .where(lease_ended(connection, self.lease), jobs.c.state.in_(UNFINISHED))
+            .order_by(jobs.c.id)
+            .with_for_update(skip_locked=True)
+        )
+        for job_id, owner in connection.execute(ended).all():
+            again = owner == Owner.SERVE.value
+            log.warning("job %d: nobody has kept it: %s", job_id, "queued again" if again else "canceled")
+            if again:
+                self._queue_again(connection, jobs.c.id == job_id, [job_id])
+            else:
+                canceled = {"state": State.CANCELED.value, "finished_at": clock(connection)}
+                connection.execute(
+                    update(jobs)
+                    .where(jobs.c.id == job_id)
+                    .values(canceled | {"claim": None, "lease_until": None})
+                )
+                self._release(connection, job_id)
+
     @staticmethod
-    def _give_up_lost_shells(connection: Connection) -> None:
-        """Cancel what a shell left behind that was killed, so that it does not hold its locks for ever."""
-        lost = (
-            (jobs.c.owner == Owner.SHELL.value)
-            & jobs.c.state.in_(UNFINISHED)
-            & (jobs.c.lease_until < time.time())
-        )
-        connection.execute(delete(locks).where(locks.c.job_id.in_(select(jobs.c.id).where(lost))))
-        connection.execute(
-            update(jobs)
-            .where(lost)
-            .values(state=State.CANCELED.value, claim=None, lease_until=None, finished_at=time.time())
-        )
+    def _queue_again(
+        connection: Connection, which: ColumnElement[bool], found: Sequence[int], **values: object
+    ) -> None:
+        """Put running jobs back, in their old place."""
+        connection.execute(delete(locks).where(locks.c.job_id.in_(found)))
+        queued = {"state": State.QUEUED.value, "claim": None, "lease_until": None}
+        connection.execute(update(jobs).where(which).values(queued | values))
+
+    @staticmethod
+    def _release(connection: Connection, job_id: int) -> None:
+        """Let a job that has ended be in nobody's way."""
+        connection.execute(delete(locks).where(locks.c.job_id == job_id))
+        connection.execute(update(job_servers).where(job_servers.c.job_id == job_id).values(unfinished=False))
 
     def _job(self, connection: Connection, job_id: int) -> Job:
         row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()

@@ -1,6 +1,7 @@
 """The promises of the queue, on a real SQLite file and on a real PostgreSQL."""
 
 import os
+import random
 import stat
 import threading
 import time
@@ -12,7 +13,7 @@ from sqlalchemy import select, text, update
 from dispatcher.errors import NotFoundError, OutrunError, SettingsError, StoreError
 from dispatcher.jobs import migrations, schema
 from dispatcher.jobs.database import connect
-from dispatcher.jobs.job import Order, Owner, State
+from dispatcher.jobs.job import PAYLOAD, Order, Owner, State
 from dispatcher.jobs.store import Delivery, Store
 from dispatcher.replies.compose import Reply
 from dispatcher.runs.report import HostResult, Report
@@ -223,9 +224,116 @@ def test_a_shell_that_was_killed_does_not_hold_its_servers(store):
         connection.execute(
             update(schema.jobs).where(schema.jobs.c.id == shell.id).values(lease_until=time.time() - 1)
         )
-    assert waiting == store.claim().id
+    # A server that has just been started gives everybody a lease's time again: let it be short.
+    assert waiting == Store(store.engine, lease=0.01).claim().id
     assert State.CANCELED == store.job(shell.id).state
     assert not store.finish(shell, DONE, None)
+
+
+def test_a_shared_job_that_nobody_keeps_is_started_again(postgres):
+    """Its attempts are counted, and whoever had it before can neither keep nor finish it."""
+    with postgres.database() as url:
+        store = Store(connect(url), lease=0.3)
+        queue(store, 1, "gv1p")
+        first = store.claim()
+        assert store.leased(first)
+        kept_until = time.monotonic() + 1
+        while time.monotonic() < kept_until:
+            assert store.renew(first)
+            assert store.claim() is None
+            time.sleep(0.05)
+        time.sleep(0.4)
+        second = store.claim()
+        assert (first.id, 2) == (second.id, second.attempts)
+        assert first.claim != second.claim
+        assert not store.renew(first)
+        assert not store.give_back(first, 0)
+        assert not store.finish(first, DONE, reply("first"))
+        assert store.finish(second, DONE, reply("second"))
+        assert ["<second@lab.example>"] == outbox(store)
+        store.engine.dispose()
+
+
+def test_after_a_start_of_the_database_nobody_is_given_up_at_once(postgres):
+    """While it was away nobody could renew: a lease's time has to pass from its start."""
+    with postgres.database() as url:
+        store = Store(connect(url), lease=100_000)
+        queue(store, 1, "gv1p")
+        job = store.claim()
+        with store.engine.begin() as connection:
+            connection.execute(update(schema.jobs).values(lease_until=1.0))
+        assert store.claim() is None
+        assert store.renew(job)
+        store.engine.dispose()
+
+
+def test_a_job_that_is_given_back_keeps_its_place(store):
+    """It starts again after a while, and what is behind it on its servers waits for it."""
+    first, second = queue(store, 1, "gv1p"), queue(store, 2, "gv1p")
+    assert store.give_back(store.claim(), after=60)
+    assert State.QUEUED is store.job(first).state
+    assert store.claim() is None
+    with store.engine.begin() as connection:
+        connection.execute(update(schema.jobs).where(schema.jobs.c.id == first).values(not_before=1.0))
+    again = store.claim()
+    assert (first, 2) == (again.id, again.attempts)
+    store.finish(again, DONE, reply("1"))
+    assert second == store.claim().id
+
+
+def test_a_job_of_a_newer_version_stays_in_the_queue(store):
+    """Nobody misreads it; its servers wait for a program that can read it, and others do not."""
+    first, second = queue(store, 1, "gv1p"), queue(store, 2, "gv1p")
+    other = queue(store, 3, "gv2p")
+    with store.engine.begin() as connection:
+        connection.execute(update(schema.jobs).where(schema.jobs.c.id == first).values(payload=PAYLOAD + 1))
+    assert other == store.claim().id
+    assert store.claim() is None
+    assert (True, False) == (store.job(first).too_new, store.job(second).too_new)
+
+
+def test_jobs_that_lock_nothing_wait_for_nobody(store):
+    """A hundred of them that are not due keep no other one from starting."""
+    for number in range(1, 103):
+        queue(store, number)
+    with store.engine.begin() as connection:
+        connection.execute(update(schema.jobs).where(schema.jobs.c.id < 102).values(not_before=9e9))
+    assert 102 == store.claim().id
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_claim_is_the_oldest_job_that_nobody_is_before(database, seed):
+    """Whatever was queued, claimed, finished and given back: as a plain reading of the rule says."""
+    chance = random.Random(seed)  # noqa: S311 - not for secrets
+    store = Store(connect(database))
+    waiting, running = {}, {}
+    for number in range(1, 80):
+        action = chance.choice(("queue", "claim", "claim", "finish", "back"))
+        if action == "queue":
+            names = chance.sample(["gv1p", "gv2p", "gv3p", "audio"], chance.randint(0, 3))
+            waiting[queue(store, number, *names)] = set(names)
+        elif action == "claim":
+            held = set().union(*(names for _job, names in running.values()))
+            expected = next(
+                (
+                    each
+                    for each, names in sorted(waiting.items())
+                    if not names & held.union(*(other for older, other in waiting.items() if older < each))
+                ),
+                None,
+            )
+            job = store.claim()
+            assert expected == (job and job.id)
+            if job:
+                running[job.id] = job, waiting.pop(job.id)
+        elif running:
+            job, names = running.pop(chance.choice(sorted(running)))
+            if action == "finish":
+                assert store.finish(job, DONE, reply(str(job.id)))
+            else:
+                assert store.give_back(job, after=-1)
+                waiting[job.id] = names
+    store.engine.dispose()
 
 
 def test_two_jobs_of_the_shell_are_no_replay_of_each_other(store):
@@ -249,17 +357,19 @@ def test_a_database_of_another_version_is_refused(tmp_path):
         connect(url)
 
 
-def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path):
-    """Its jobs keep their servers, which were what they locked, and new ones are added."""
-    url = f"sqlite:///{tmp_path}/athome.db"
+def test_a_database_of_the_first_version_is_brought_up_to_date(database):
+    """Its jobs keep their servers, which were what they locked, and their place; new ones are added."""
+    url = database
     store = Store(connect(url))
     old = queue(store, 1, "gv1p", "gv2p")
     with store.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM claims")
-        connection.exec_driver_sql("DROP INDEX outbox_by_recipient")
+        for index in ("outbox_by_recipient", "jobs_by_server", "jobs_by_lease", "jobs_by_names"):
+            connection.exec_driver_sql(f"DROP INDEX {index}")
         for change in (change for changes in migrations.ADDED.values() for change in changes):
             table, column = change.split()[0], change.split()[3]
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {column}")
+        connection.exec_driver_sql("CREATE INDEX jobs_by_server ON job_servers (server, job_id)")
         connection.execute(update(schema.schema_version).values(version=1))
     store = Store(connect(url))
     job = store.job(old)
@@ -267,6 +377,10 @@ def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path):
     new = queue(store, 2, "gv3p", locks=("audio",))
     assert (("gv3p",), ("audio",)) == (store.job(new).order.servers, store.job(new).order.locks)
     assert store.seen("ana@example.com", "<1@example.com>")
+    later = queue(store, 3, "gv2p")
+    assert [old, new] == [store.claim().id, store.claim().id]
+    assert store.claim() is None
+    assert later > new
     assert connect(url)
 
 

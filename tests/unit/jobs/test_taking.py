@@ -26,15 +26,16 @@ RIVALS = 6
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/athome.db"
+def url(database):
+    return database
 
 
 @pytest.fixture
 def store(url):
     made = Store(connect(url))
     Senders(made.engine).add(ANA)
-    return made
+    yield made
+    made.engine.dispose()
 
 
 def order(number: int) -> Order:
