@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import shlex
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import quote
 
@@ -134,7 +134,7 @@ def exchange(new: Path, database: Path) -> Path | None:
         kept: Path | None = None
         if database.exists():
             _closed(database, sound=False)
-            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+            stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
             kept = database.with_name(f"{database.name}.before-restore-{stamp}")
             os.link(database, kept)
             for suffix in ("-wal", "-shm"):  # left of a broken one: it must not become the new one's
