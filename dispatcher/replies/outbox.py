@@ -117,7 +117,7 @@ class Outbox:
             raise
         finally:
             if taken and self._sent and self._smtp.save_copy:
-                _save_copies(self._sent, taken)
+                self._save_copies(self._sent, taken)
         return len(taken) + sum(settled.values())
 
     def _round(self) -> None:
@@ -161,6 +161,7 @@ class Outbox:
         try:
             with sent.opened() as copies:
                 for row in doubts:
+                    self._beat(2 * self._hold)
                     if copies.has(row.message_id, row.sent_at or 0.0):
                         settled[row.id] = self._set(row, state="sent", error=None)
                         self.counts["found"] += 1
@@ -231,22 +232,22 @@ class Outbox:
         with self._engine.begin() as connection:
             connection.execute(update(outbox).where(waiting).values(error=visible(error.problem)))
 
+    def _save_copies(self, sent: SentFolder, taken: Sequence[_Due]) -> None:
+        """Put copies into the folder, for people. One that fails is missed by nobody but them."""
+        try:
+            with sent.opened() as copies:
+                for row in taken:
+                    self._beat(2 * self._hold)
+                    copies.save(row.message)
+        except AthomeError as error:
+            log.warning("outbox: sent, but without a copy in the folder of sent mails: %s", error)
+
     def _release(self) -> None:
         """Let what a dead process had in hand be settled as soon as a copy of it must be there."""
         left = (outbox.c.state == "sending") & outbox.c.error.is_(None)
         with self._engine.begin() as connection:
             settled_at = func.coalesce(outbox.c.sent_at, 0.0) + self._delay
             connection.execute(update(outbox).where(left).values(not_before=settled_at))
-
-
-def _save_copies(sent: SentFolder, taken: Sequence[_Due]) -> None:
-    """Put copies into the folder, for people. One that fails is missed by nobody but them."""
-    try:
-        with sent.opened() as copies:
-            for row in taken:
-                copies.save(row.message)
-    except AthomeError as error:
-        log.warning("outbox: sent, but without a copy in the folder of sent mails: %s", error)
 
 
 def _backoff(attempts: int) -> float:
