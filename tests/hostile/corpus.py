@@ -57,12 +57,17 @@ class Entry:
         fill = filler(values, message_id)
         raw = fill((HERE / "mails" / f"{self.file or self.name}.eml").read_bytes())
         for signature in self.sign:
-            raw = Signature(**signature).over(raw)
+            tags = {name: filled_tag(fill, value) for name, value in signature.get("tags", {}).items()}
+            raw = Signature(**{**signature, "tags": tags}).over(raw)
         if self.replace[0]:
             old, new = (fill(part.encode()) for part in self.replace)
             assert old in raw, f"{self.name}: nothing to replace"
             raw = raw.replace(old, new, 1)
         return fill(self.above.encode()) + raw + fill(self.below.encode())
+
+
+def filled_tag(fill: Callable[[bytes], bytes], value: str | int) -> str | int:
+    return fill(value.encode()).decode() if isinstance(value, str) else value
 
 
 def values(token: str, admin_token: str) -> dict[str, str]:
