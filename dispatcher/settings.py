@@ -105,6 +105,7 @@ class Mail(Section):
     """Who the dispatcher is, and whose word about a sender it takes."""
 
     address: Annotated[str, AfterValidator(normalise)]
+    aliases: tuple[Annotated[str, AfterValidator(normalise)], ...] = ()  # forwarded to this mailbox
     provider: Literal["own", "gmail"] = "own"
     authserv_id: str = Field("", description="of the Authentication-Results that our own mail server writes")
     authentication: Literal["strict", "results_only"] = "strict"  # results_only: no DKIM check of our own
@@ -133,7 +134,8 @@ class Tokens(Section):
 
     pepper_file: FilePath = Field(description="ATHOME_TOKEN_PEPPER")
     attempts: int = Field(10, ge=1, description="wrong tokens of one sender until the sender is locked out")
-    lockout: float = Field(3600, gt=0, description="seconds; also how long wrong tokens are remembered")
+    lockout: float = Field(3600, gt=0, description="seconds that a lock-out lasts")
+    forget: float = Field(86400, gt=0, description="seconds after the last wrong token until it is forgotten")
     totp_window: float = Field(300, ge=0, description="seconds that a one-time code may be early or late")
 
     def pepper(self) -> bytes:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 MAX_ADDRESS = 254  # RFC 5321: what fits in a path
 MAX_LOCAL_PART = 64
 
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_NO_NAME = re.compile(r"[<>@();:\\]")  # in front of <address>: a route, a comment, a group, a second address
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -23,6 +26,18 @@ def normalise(address: str) -> str:
     if not _LOCAL_PART.fullmatch(local_part):
         raise ValueError("the part before the @ is not plain ASCII")
     return f"{local_part.lower()}@{_domain(domain)}"
+
+
+def addresses(value: bytes) -> frozenset[str]:
+    """Return the addresses that a To names, normalised. What cannot be read in one way only names nobody."""
+    text = _QUOTED.sub('""', value.decode("utf-8", "replace"))
+    found = set()
+    for entry in text.split(","):
+        name, bracket, rest = entry.strip().rpartition("<")
+        plain = rest.removesuffix(">") if bracket and not _NO_NAME.search(name) else entry.strip()
+        with suppress(ValueError):
+            found.add(normalise(plain))
+    return frozenset(found)
 
 
 def _domain(domain: str) -> str:

@@ -44,6 +44,7 @@ RULES = (
     Rule("size", rules.size, otherwise="silent"),
     Rule("headers", rules.headers, otherwise="silent"),
     Rule("whitelist", rules.whitelist, otherwise="silent"),
+    Rule("recipient", rules.recipient, otherwise="silent"),
     Rule("automatic", rules.automatic, otherwise="silent"),
     Rule("authentication", rules.authenticated, otherwise="silent"),
     Rule("signature", rules.signed, otherwise="silent"),

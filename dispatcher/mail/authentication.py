@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import authres.dmarc
-from authres.core import AuthenticationResultsHeader, AuthResError
+from authres.core import AuthenticationResultsHeader
 
 from dispatcher.mail.message import Message
 
@@ -63,7 +63,7 @@ def _header(value: bytes, authserv_id: str) -> Any | None:
         return None
     header = None
     if len(value) <= MAX_RESULTS:
-        with suppress(AuthResError, UnicodeDecodeError, RecursionError):
+        with suppress(Exception):  # the parser meets some malice with errors of any kind
             header = _StrictHeader.parse_value(_CONTEXT, value.decode("ascii"))
     if header is None:
         raise ValueError("Authentication-Results that cannot be read")

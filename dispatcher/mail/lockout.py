@@ -36,15 +36,20 @@ class Lockout:
         return until if until is not None and until > time.time() else None
 
     def next(self, sender: str) -> Failure:
-        """Return what one more wrong token of a sender comes to. Wrong tokens are forgotten after a while."""
+        """Return what one more wrong token of a sender comes to.
+
+        Wrong tokens are forgotten after a day, so that a few an hour add up too, and when a lock-out has ended.
+        """
         now = time.time()
-        since = now - self._tokens.lockout
-        query = select(senders.c.failures, senders.c.failed_at).where(senders.c.address == sender)
-        others = select(func.count()).where(senders.c.address != sender, senders.c.failed_at > since)
+        since, alarmed = now - self._tokens.forget, now - self._tokens.lockout
+        query = select(senders.c.failures, senders.c.failed_at, senders.c.locked_until).where(
+            senders.c.address == sender
+        )
+        others = select(func.count()).where(senders.c.address != sender, senders.c.failed_at > alarmed)
         with transaction(self._engine) as connection:
-            failures, after = connection.execute(query).one_or_none() or (None, None)
+            failures, after, locked = connection.execute(query).one_or_none() or (None, None, None)
             failing = connection.execute(others).scalar_one()
-        recent = after is not None and after > since
+        recent = after is not None and after > since and (locked is None or locked < after)
         number = (failures or 0) + 1 if recent else 1
         locks = number >= self._tokens.attempts
         return Failure(

@@ -22,7 +22,7 @@ MAX_REFERENCES = 20
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _NAME = re.compile(rb"[!-9;-~]+")  # RFC 5322 ftext
-_MESSAGE_ID = re.compile(r"<[!-;=?-~]+@[!-;=?-~]+>")
+_MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
 # A display name: atoms (dots and accents as people have them) and quoted strings; no comment, no address.
 _DISPLAY_NAME = re.compile(
     r'(?:[^\x00-\x08\x0a-\x1f\x7f"(),:;<>@\[\]\\]|"(?:[^\x00-\x1f\x7f"\\]|\\[ -~])*")*'
@@ -167,7 +167,7 @@ def _date(value: str) -> datetime:
         zone = timezone(-offset if sign == "-" else offset)
         date = datetime(
             int(year), MONTHS.index(month) + 1, int(day), int(hour), int(minute),
-            min(int(second or 0), 59), tzinfo=zone,  # 60: a leap second
+            59 if second == "60" else int(second or 0), tzinfo=zone,  # 60: a leap second
         )  # fmt: skip
         return date.astimezone(timezone.utc)
     except ValueError:

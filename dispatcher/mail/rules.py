@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Literal, NamedTuple
 
 from dispatcher.mail import authentication, signature
-from dispatcher.mail.address import normalise
+from dispatcher.mail.address import addresses, normalise
 from dispatcher.mail.confirmations import Confirmations
 from dispatcher.mail.dns import LookupLaterError, Resolver
 from dispatcher.mail.lockout import Lockout
@@ -87,6 +87,15 @@ def whitelist(case: Case) -> str | None:
     return None
 
 
+def recipient(case: Case) -> str | None:
+    """Ask whether it was written to us: a signed mail to somebody else can be handed in here by anybody."""
+    settings = case.settings
+    ours = {normalise(settings.address), *settings.aliases}
+    if not any(ours & addresses(value) for value in case.message.values(b"to")):
+        return "To names neither mail.address nor one of mail.aliases"
+    return None
+
+
 def automatic(case: Case) -> str | None:
     """Ask whether a person sent it, and not a list, an answering machine, a bounce, or we ourselves."""
     message = case.message
@@ -96,8 +105,16 @@ def automatic(case: Case) -> str | None:
         return "Auto-Submitted"
     if any(_first_word(value) in _BULK for value in message.values(b"precedence")):
         return "Precedence"
-    if message.values(b"list-id"):
-        return "List-Id"
+    if any(name.startswith(b"list-") for name, _value in message.fields):
+        return "a mailing list"
+    if any(message.values(name) for name in (b"x-autoreply", b"x-autorespond")):
+        return "an answering machine"
+    if any({b"all", b"autoreply"} & _words(value) for value in message.values(b"x-auto-response-suppress")):
+        return "X-Auto-Response-Suppress"
+    if any(case.settings.address.encode() in value.lower() for value in message.values(b"x-loop")):
+        return "X-Loop"
+    if any(_first_word(value) == b"multipart/report" for value in message.values(b"content-type")):
+        return "a report about another mail"
     if any(value.replace(b" ", b"") == b"<>" for value in message.values(b"return-path")):
         return "a bounce: Return-Path is null"
     return None
@@ -195,6 +212,10 @@ def _wrong(case: Case, reason: str) -> Ruling:
 
 def _utc(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, tz=timezone.utc):%Y-%m-%d %H:%M} UTC"
+
+
+def _words(value: bytes) -> set[bytes]:
+    return {word.strip().lower() for word in value.split(b",")}
 
 
 def _first_word(value: bytes) -> bytes:
