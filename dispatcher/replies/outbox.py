@@ -21,6 +21,7 @@ from sqlalchemy.exc import DatabaseError
 
 from dispatcher.errors import AthomeError, DeliveryError
 from dispatcher.jobs.schema import outbox
+from dispatcher.logs import of_job
 from dispatcher.replies.sent import SentFolder
 from dispatcher.replies.submission import LoginRefusedError, Outcome, hand_over, submission
 from dispatcher.replies.visible import visible
@@ -46,6 +47,7 @@ class _Due:
     not_before: float  # of one that is being sent: until when it is ours
     sent_at: float | None  # when it was handed over
     message_id: str
+    job_id: int | None
 
 
 class Outbox:
@@ -107,7 +109,8 @@ class Outbox:
                     settled = self._settle(self._sent, doubts) if doubts else {}
                 for row in due:
                     if row.id not in settled:
-                        self._send(server, row, taken)
+                        with of_job(row.job_id):
+                            self._send(server, row, taken)
                     if server.sock is None:  # lost: what is left has not been tried, and stays due
                         self._up_since = None
                         break
@@ -165,7 +168,9 @@ class Outbox:
                     if copies.has(row.message_id, row.sent_at or 0.0):
                         settled[row.id] = self._set(row, state="sent", error=None)
                         self.counts["found"] += 1
-                        log.info("reply %s was sent: its copy is there", row.message_id)
+                        log.info(
+                            "reply %s was sent: its copy is there", row.message_id, extra={"job": row.job_id}
+                        )
         except AthomeError as error:
             log.error("outbox: %s", error)
             for row in doubts:
