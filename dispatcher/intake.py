@@ -13,6 +13,7 @@ from dispatcher.mail.dns import LookupLaterError
 from dispatcher.mail.mailbox import Disposition
 from dispatcher.mail.message import Message, RawMessage
 from dispatcher.orders import Admitted, Decision, Orders
+from dispatcher.replies.bounces import Bounces
 from dispatcher.replies.compose import Reply
 from dispatcher.replies.notices import Notices
 
@@ -29,12 +30,15 @@ class Intake:
         orders: Orders,
         notices: Notices,
         taken: Callable[[], None],
+        *,
+        bounces: Bounces | None = None,
     ) -> None:
         self._store = store
         self._admission = admission
         self._orders = orders
         self._notices = notices
         self._taken = taken
+        self._bounces = bounces
 
     def take(self, raw: RawMessage) -> Disposition:
         """Decide and record; when this returns, the mail may leave the inbox.
@@ -44,6 +48,9 @@ class Intake:
         A mail whose header cannot be read, or that no rule was made for, is parked for a person with an audit
         row: not lost, and not tried for ever.
         """
+        if self._bounces and (reply := self._bounces.mark(raw.raw)) is not None:
+            self._store.take(_delivery(raw, None, "silent", "bounce", f"a bounce of reply {reply}"))
+            return Disposition.PROCESSED
         try:
             verdict = self._admission.judge(raw)
             decision = self._decide(verdict)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -28,6 +29,12 @@ def program(name: str) -> str:
     if found is None:
         pytest.fail("these tests need PostgreSQL's programs: make packages, or apt-get install postgresql")
     return found
+
+
+def unused_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 @dataclass

@@ -24,6 +24,7 @@ from dispatcher.cli.run import run
 from dispatcher.cli.senders import senders
 from dispatcher.cli.serve import serve
 from dispatcher.cli.tokens import tokens
+from dispatcher.cli.work import work
 from dispatcher.errors import AthomeError
 from dispatcher.settings import DEFAULT_PATH
 
@@ -45,7 +46,21 @@ def athome(context: click.Context, settings_path: Path) -> None:
     context.obj = settings_path
 
 
-for command in (run, explain, serve, jobs, outbox, senders, tokens, audit, health, purge, backup, restore):
+for command in (
+    run,
+    explain,
+    serve,
+    work,
+    jobs,
+    outbox,
+    senders,
+    tokens,
+    audit,
+    health,
+    purge,
+    backup,
+    restore,
+):
     athome.add_command(command)
 
 

@@ -53,7 +53,7 @@ def restore(settings_path: Path, file: Path, choice: Choice | None) -> None:
     O serviço tem de estar parado. O que aconteceu depois da cópia, ela não sabe: um job que nela está na fila
     pode já ter sido executado, e por isso é preciso dizer o que fazer dele.
     """
-    from dispatcher.service import only_one  # noqa: PLC0415 - the other verbs start without it
+    from dispatcher.work import only_one  # noqa: PLC0415 - the other verbs start without it
 
     settings = load(settings_path)
     database = copies.location(settings.job_store, file.absolute())

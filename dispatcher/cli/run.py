@@ -5,23 +5,21 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import click
 from rich.console import Console
 
 from dispatcher.cli.progress import shown_progress
 from dispatcher.cli.show import host_line, job_json, language, language_name, report, requested
-from dispatcher.errors import StoreError
 from dispatcher.inventory import InventorySource
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.job import Job, Order, State
 from dispatcher.jobs.local import LocalRunner
-from dispatcher.jobs.store import LEASE, Store
+from dispatcher.jobs.store import Store
 from dispatcher.jobs.worker import Worker
 from dispatcher.replies.compose import Composer
 from dispatcher.runs.report import HostResult, Notice, Report
@@ -61,7 +59,7 @@ def _run(settings: Settings, source: InventorySource, order: Order, console: Con
     """Queue the order, wait for its servers, run it here. Ctrl-C cancels, also on the servers' side."""
     _ = language().gettext
     canceled = Event()
-    store, composer = Store(connect(settings.job_store)), Composer(settings)
+    store, composer = Store(connect(settings.job_store), settings.runs.lease), Composer(settings)
     local = LocalRunner(settings, source, composer)
     worker = Worker(store, Runner(settings), composer, settings.runs, local)
     # Also when the terminal goes away: the playbook would go on without anybody who writes down its result.
@@ -79,7 +77,7 @@ def _run(settings: Settings, source: InventorySource, order: Order, console: Con
                 with suppress(OSError, SystemExit):  # a reader that has gone away does not stop the work
                     console.print(host_line(result, check=order.check))
 
-            with _kept(store, job, canceled), shown_progress(console) as progress:
+            with shown_progress(console) as progress:
                 worker.work(job, tell, progress, canceled.is_set)
         return store.job(job.id)
     except BaseException:  # a closed pipe, a fault: the job must not stand in the others' way
@@ -101,23 +99,3 @@ def _claimed(store: Store, job: Job, canceled: Event, console: Console) -> Job:
         canceled.wait(0.3)
     store.finish(job, Report(status="canceled", check=job.order.check), None)
     return store.job(job.id)
-
-
-@contextmanager
-def _kept(store: Store, job: Job, canceled: Event) -> Iterator[None]:
-    """Show the store that this process lives; a job that was given up is canceled here too."""
-    done = Event()
-
-    def beat() -> None:
-        while not done.wait(LEASE / 6):
-            with suppress(StoreError):  # the lease outlasts several beats
-                if not store.renew(job):
-                    canceled.set()
-
-    thread = Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()

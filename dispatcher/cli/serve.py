@@ -16,7 +16,8 @@ from dispatcher.settings import load
 @click.pass_obj
 def serve(settings_path: Path, *, verbose: bool) -> None:
     """Atende a caixa de correio até receber SIGTERM ou Ctrl-C."""
-    from dispatcher.service import Service, stop_on_signals  # noqa: PLC0415 - the other verbs start without it
+    from dispatcher.service import Service  # noqa: PLC0415 - the other verbs start without it
+    from dispatcher.work import stop_on_signals  # noqa: PLC0415 - the same
 
     settings = load(settings_path)
     set_up(settings.log, settings.secrets(), verbose=verbose)

@@ -1,7 +1,7 @@
 """The service's parts show that they make progress; a file tells it to other processes.
 
 Whatever kills the service leaves that file behind as it was: whether a process is still there, its lock file
-tells, which the kernel frees (``service.only_one``). Times are seconds of CLOCK_BOOTTIME: they go on while
+tells, which the kernel frees (``work.only_one``). Times are seconds of CLOCK_BOOTTIME: they go on while
 the machine is suspended, and nobody can set them back.
 """
 

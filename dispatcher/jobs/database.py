@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, DBAPIError, IntegrityError
 
 from dispatcher.errors import SettingsError, StoreError
 from dispatcher.jobs.filesystem import refuse_network
@@ -86,7 +86,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
             yield connection
     except (IntegrityError, DataError):
         raise
-    except DatabaseError as error:
+    except DBAPIError as error:
         raise StoreError(
             f"O banco de dados não respondeu como devia: {_said(error)}.",
             "Confira se o servidor está no ar; o que estava em andamento não se perdeu."
@@ -105,7 +105,10 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def _made(url: URL, password: Callable[[], str | None]) -> Engine:
     """Return the engine. Parameters may be whole mails: no error shows or logs them."""
     if url.get_backend_name() == "postgresql":
-        engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=_HEARD)
+        # No thread waits for another one's connection, only for the server.
+        engine = create_engine(
+            url, hide_parameters=True, pool_pre_ping=True, max_overflow=-1, connect_args=_HEARD
+        )
 
         @event.listens_for(engine, "do_connect")
         def with_password(_dialect: Any, _record: Any, _args: Any, options: dict[str, Any]) -> None:
@@ -125,7 +128,7 @@ def _made(url: URL, password: Callable[[], str | None]) -> Engine:
     return engine
 
 
-def _said(error: DatabaseError) -> str:
+def _said(error: DBAPIError) -> str:
     """Return the driver's words in one line."""
     return " ".join(str(error.orig).split()).rstrip(".")
 

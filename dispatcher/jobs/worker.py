@@ -6,12 +6,14 @@ import logging
 import time
 from collections.abc import Callable
 from threading import Event
+from typing import TypeVar
 
 from dispatcher.commands import COMMANDS, Command
 from dispatcher.commands.local import LocalCommand
-from dispatcher.errors import StoreError
+from dispatcher.errors import RunLostError, StoreError
 from dispatcher.jobs.announcement import Announcement
-from dispatcher.jobs.job import Job
+from dispatcher.jobs.job import Job, Owner
+from dispatcher.jobs.lease import Keeper, kept
 from dispatcher.jobs.local import LocalRunner
 from dispatcher.jobs.store import Store
 from dispatcher.logs import of_job
@@ -24,8 +26,11 @@ from dispatcher.settings import Runs
 
 log = logging.getLogger(__name__)
 
+_Written = TypeVar("_Written")
+
 POLL = 1.0  # seconds: work queued by another process is found at the latest after this
 _SHORT = 120.0  # seconds in which whatever is no playbook must be done
+_LONGEST = 60.0  # seconds until a job whose run was lost is started again
 _RETRY = 2.0  # seconds between tries to write a result while the database is away
 
 
@@ -70,7 +75,10 @@ class Worker:
             else:
                 with of_job(job.id):
                     self._beat(_SHORT, f"job {job.id}")
-                    self.work(job)
+                    try:
+                        self.work(job)
+                    except StoreError as error:
+                        log.error("job %d is left to whoever can keep it: %s", job.id, error)
                     self._beat(_SHORT, "")
 
     def work(
@@ -80,38 +88,72 @@ class Worker:
         on_progress: Callable[[Progress], None] = lambda _progress: None,
         canceled: Callable[[], bool] = lambda: False,
     ) -> Report:
-        """Run one claimed job to its end and return its report."""
+        """Run one claimed job to its end and return its report.
+
+        Raises StoreError when it could not even be kept for the start: it is then given up in time.
+        """
         log.info("job %d: %s, attempt %d", job.id, job.order.subject, job.attempts)
-        if job.attempts > self._runs.attempts:
-            report = self._written(job, self._crashed(job))
-        elif (command := self._local_command(job)) is not None:
-            report = self._carried_out(job, command)
-        else:
-            announcement = Announcement(self._store, self._composer, job, self._runs, self.posted.set)
-
-            def tell(progress: Progress) -> None:
-                on_progress(progress)
-                announcement.tell(progress)
-
-            report = self._written(job, self._report(job, on_result, tell, canceled))
+        with kept(self._store, job) as keeper:
+            if keeper.lost:
+                return Report(status="canceled", check=job.order.check)
+            report = self._worked(job, keeper, on_result, on_progress, canceled)
         log.info("job %d: %s in %.1f s", job.id, report.status, report.seconds)
         self.wake.set()  # a job that waited for these servers may start
         self.posted.set()
         return report
 
+    def _worked(
+        self,
+        job: Job,
+        keeper: Keeper,
+        on_result: Callable[[HostResult], None],
+        on_progress: Callable[[Progress], None],
+        canceled: Callable[[], bool],
+    ) -> Report:
+        if job.attempts > self._runs.attempts:
+            return self._written(job, self._crashed(job))
+        if (command := self._local_command(job)) is not None:
+            return self._carried_out(job, command)
+        announcement = Announcement(self._store, self._composer, job, self._runs, self.posted.set)
+
+        def tell(progress: Progress) -> None:
+            on_progress(progress)
+            announcement.tell(progress)
+
+        def ended() -> bool:
+            return keeper.lost or canceled()
+
+        try:
+            report = self._report(job, keeper, on_result, tell, ended)
+        except RunLostError as error:
+            return self._given_back(job, error)
+        return self._written(job, report)
+
     def _written(self, job: Job, report: Report) -> Report:
         """Write result and reply; return the report. The work is done on the servers: it must not be lost."""
         reply = self._reply(job, report) if job.order.sender else None
+        if not self._insist(job, lambda: self._store.finish(job, report, reply)):
+            log.warning("job %d is no longer ours: its result is not written", job.id)
+        return report
+
+    def _given_back(self, job: Job, error: RunLostError) -> Report:
+        """Queue a job again whose run was ended, or not begun, for no reason of its own."""
+        log.warning("job %d: %s", job.id, error)
+        if self._insist(job, lambda: self._store.give_back(job, min(2.0**job.attempts, _LONGEST))):
+            log.warning("job %d: queued again", job.id)
+        else:
+            log.warning("job %d is no longer ours", job.id)
+        return Report(status="canceled", check=job.order.check)
+
+    def _insist(self, job: Job, write: Callable[[], _Written]) -> _Written:
+        """Write until the database takes it."""
         while True:
             try:
-                if not self._store.finish(job, report, reply):
-                    log.warning("job %d is no longer ours: its result is not written", job.id)
-                break
-            except StoreError as error:
-                log.error("job %d: cannot write its result yet: %s", job.id, error)
+                return write()
+            except StoreError as error:  # noqa: PERF203 - it is a loop for this
+                log.error("job %d: cannot write what became of it yet: %s", job.id, error)
                 self._beat(_SHORT, f"job {job.id}")
                 time.sleep(_RETRY)
-        return report
 
     @staticmethod
     def _local_command(job: Job) -> LocalCommand | None:
@@ -126,7 +168,8 @@ class Worker:
         if self._local is None:
             return self._written(job, _failure(job, NotImplementedError()))
         try:
-            report = self._store.carry_out(job, self._local.prepare(job, command))
+            work = self._local.prepare(job, command)
+            report = self._insist(job, lambda: self._store.carry_out(job, work))
         except Exception as error:
             log.exception("job %d: it cannot be carried out", job.id)
             return self._written(job, _failure(job, error))
@@ -170,6 +213,7 @@ class Worker:
     def _report(
         self,
         job: Job,
+        keeper: Keeper,
         on_result: Callable[[HostResult], None],
         on_progress: Callable[[Progress], None],
         canceled: Callable[[], bool],
@@ -186,8 +230,12 @@ class Worker:
                 on_result=on_result,
                 on_progress=on_progress,
                 canceled=canceled,
+                locks=job.order.locks,
+                kept=keeper.since,
             )
         except Exception as error:
+            if isinstance(error, RunLostError) and job.owner is Owner.SERVE:
+                raise
             # Whatever went wrong, the sender gets an answer and the log gets the reason.
             log.exception("job %d: the run failed before Ansible could report", job.id)
             return _failure(job, error)
