@@ -45,7 +45,7 @@ outside:
 inside:
 	@set -e; trap '$(LAB) down --name $(TEST_LAB)' EXIT; $(LAB) up --fresh --ttl 5400 --name $(TEST_LAB); \
 	$(LAB) exec --name $(TEST_LAB) -- $(BIN)/pytest -m "lab $(SHORT)" \
-		tests/lab tests/roles tests/integration tests/acceptance
+		tests/lab tests/roles tests/integration tests/hostile tests/acceptance
 
 test-long: SHORT :=
 test-long: asterisk
@@ -59,6 +59,7 @@ bench: setup $(BENCH)/ready
 	@set -e; trap '$(LAB) down --name bench' EXIT; $(LAB) up --fresh --ttl 5400 --name bench; \
 	$(LAB) exec --name bench -- $(BIN)/python -m benchmarks.collect --tools $(BENCH)/bin
 	@$(BIN)/python -m benchmarks.million --folder $(BENCH)
+	@$(BIN)/python -m benchmarks.admission
 
 $(BENCH)/ready: benchmarks/tools.sh
 	sh benchmarks/tools.sh $(BENCH) $(BIN)/python

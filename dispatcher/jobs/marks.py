@@ -61,7 +61,7 @@ def repeat(connection: Connection, sender: str, message_id: str) -> dict[str, st
         select(outbox.c.id).where(answered).order_by(outbox.c.id.desc()).limit(1)
     ).scalar()
     whole = func.length(outbox.c.message) > 0  # its text may have been forgotten meanwhile
-    again = (outbox.c.id == last) & (outbox.c.state != "waiting") & whole
+    again = (outbox.c.id == last) & outbox.c.state.in_(("sent", "dead", "bounced")) & whole
     connection.execute(update(outbox).where(again).values(state="waiting", attempts=0, not_before=0.0))
     return {}
 

@@ -38,7 +38,7 @@ class Lockout:
     def next(self, sender: str) -> Failure:
         """Return what one more wrong token of a sender comes to.
 
-        Wrong tokens are forgotten after a day, so that a few an hour add up too, and when a lock-out has ended.
+        Wrong tokens are forgotten after a day, so that a few an hour add up too, and after a lock-out.
         """
         now = time.time()
         since, alarmed = now - self._tokens.forget, now - self._tokens.lockout

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 from dispatcher.mail import authentication, signature
 from dispatcher.mail.address import addresses, normalise
+from dispatcher.mail.automatic import sign_of_a_machine
 from dispatcher.mail.confirmations import Confirmations
 from dispatcher.mail.dns import LookupLaterError, Resolver
 from dispatcher.mail.lockout import Lockout
@@ -25,8 +26,6 @@ from dispatcher.mail.tokens import Tokens
 from dispatcher.settings import Mail
 
 CLOCK_SKEW = timedelta(minutes=10)  # by how much a sender's clock may be ahead of ours
-_BULK = frozenset({b"bulk", b"junk", b"list", b"auto_reply"})
-
 
 Decision = Literal["admitted", "refused", "repeated", "silent"]
 Cause = Literal["", "format", "wrong", "expired", "used"]
@@ -98,26 +97,7 @@ def recipient(case: Case) -> str | None:
 
 def automatic(case: Case) -> str | None:
     """Ask whether a person sent it, and not a list, an answering machine, a bounce, or we ourselves."""
-    message = case.message
-    if message.sender == normalise(case.settings.address):
-        return "the dispatcher's own address"
-    if any(_first_word(value) != b"no" for value in message.values(b"auto-submitted")):
-        return "Auto-Submitted"
-    if any(_first_word(value) in _BULK for value in message.values(b"precedence")):
-        return "Precedence"
-    if any(name.startswith(b"list-") for name, _value in message.fields):
-        return "a mailing list"
-    if any(message.values(name) for name in (b"x-autoreply", b"x-autorespond")):
-        return "an answering machine"
-    if any({b"all", b"autoreply"} & _words(value) for value in message.values(b"x-auto-response-suppress")):
-        return "X-Auto-Response-Suppress"
-    if any(case.settings.address.encode() in value.lower() for value in message.values(b"x-loop")):
-        return "X-Loop"
-    if any(_first_word(value) == b"multipart/report" for value in message.values(b"content-type")):
-        return "a report about another mail"
-    if any(value.replace(b" ", b"") == b"<>" for value in message.values(b"return-path")):
-        return "a bounce: Return-Path is null"
-    return None
+    return sign_of_a_machine(case.message, normalise(case.settings.address))
 
 
 def authenticated(case: Case) -> str | None:
@@ -212,12 +192,3 @@ def _wrong(case: Case, reason: str) -> Ruling:
 
 def _utc(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, tz=timezone.utc):%Y-%m-%d %H:%M} UTC"
-
-
-def _words(value: bytes) -> set[bytes]:
-    return {word.strip().lower() for word in value.split(b",")}
-
-
-def _first_word(value: bytes) -> bytes:
-    """Return the value without comments and parameters, in lower case: ``No (x); y=z`` is ``no``."""
-    return value.replace(b"(", b" ").replace(b";", b" ").strip().partition(b" ")[0].lower()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -18,7 +17,7 @@ from dispatcher.errors import SettingsError
 from dispatcher.jobs.job import Job, Order
 from dispatcher.mail.message import Message
 from dispatcher.mail.senders import Sender
-from dispatcher.replies import result, table
+from dispatcher.replies import identity, result, table
 from dispatcher.replies.recordings import MOST
 from dispatcher.replies.render import TEMPLATES, Rendered, Renderer
 from dispatcher.replies.sentences import invented, sentence
@@ -141,8 +140,10 @@ class Composer:
         *,
         cause: str = "",
     ) -> Reply:
-        digest = hashlib.sha256(f"{kind} {to.recipient} {cause or to.about}".encode()).hexdigest()[:32]
-        message_id = f"<{kind}.{digest}@{self._address.rpartition('@')[2]}>"
+        domain = self._address.rpartition("@")[2]
+        tokens = self._settings.tokens
+        key = identity.derived_key(tokens.pepper() if tokens else b"")
+        message_id = identity.message_id(key, kind, to.recipient, cause or to.about, domain)
         html = EmailMessage(self._policy)
         html.set_content(rendered.html, subtype="html")
         html.add_related(self._logo, "image", "png", cid="<logo>", disposition="inline", filename="logo.png")
