@@ -87,6 +87,7 @@ jobs = Table(
     Index("jobs_by_state", "state", "id"),
     Index("jobs_by_lease", "lease_until"),
     Index("jobs_by_names", "names", "state", "id"),  # those that lock nothing stand in no queue
+    Index("jobs_by_end", "finished_at", "keyword", "state", "started_at"),  # what is counted, and forgotten
     sqlite_autoincrement=True,  # an id is never given twice, also after a purge
 )
 
@@ -118,7 +119,7 @@ outbox = Table(
     Column("recipient", String(320), nullable=False),
     Column("about", String(998)),  # Message-ID of the mail that it answers; null: it answers none
     Column("message", LargeBinary, nullable=False),  # the whole mail, RFC 5322
-    Column("state", String(8), nullable=False),  # waiting | sent | dead
+    Column("state", String(8), nullable=False),  # waiting | sending | sent | dead | bounced | dropped
     Column("attempts", Integer, nullable=False, default=0),
     Column("not_before", Float, nullable=False),
     Column("created_at", Float, nullable=False),

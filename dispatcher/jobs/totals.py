@@ -42,7 +42,7 @@ def runs(connection: Connection) -> Runs:
     place = case(*((took <= bound, number) for number, bound in enumerate(BOUNDS)), else_=len(BOUNDS))
     living = (
         select(jobs.c.keyword, jobs.c.state, place, func.count(), func.sum(took))
-        .where(jobs.c.state.in_(TERMINAL))
+        .where(jobs.c.finished_at.is_not(None))
         .group_by(jobs.c.keyword, jobs.c.state, place)
     )
     counted: Runs = defaultdict(Count)

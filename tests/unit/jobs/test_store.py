@@ -364,7 +364,13 @@ def test_a_database_of_the_first_version_is_brought_up_to_date(database):
     old = queue(store, 1, "gv1p", "gv2p")
     with store.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM claims")
-        for index in ("outbox_by_recipient", "jobs_by_server", "jobs_by_lease", "jobs_by_names"):
+        for index in (
+            "outbox_by_recipient",
+            "jobs_by_server",
+            "jobs_by_lease",
+            "jobs_by_names",
+            "jobs_by_end",
+        ):
             connection.exec_driver_sql(f"DROP INDEX {index}")
         for change in (change for changes in migrations.ADDED.values() for change in changes):
             table, column = change.split()[0], change.split()[3]
