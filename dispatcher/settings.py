@@ -66,6 +66,7 @@ class Imap(Section):
     inbox: str = "INBOX"
     processed: str = "Processed"
     parked: str = "Parked"  # mails that could not even be parsed, kept for a person
+    keep_days: int = Field(30, ge=1, description="days that what was put away, with tokens in it, is kept")
     timeout: float = Field(10, gt=0, description="seconds for one answer of the server")
     idle: float = Field(120, gt=0, le=1740, description="seconds of one IDLE (RFC 2177: at most 29 minutes)")
 

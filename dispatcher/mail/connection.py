@@ -6,17 +6,18 @@ import imaplib
 import re
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from typing import Any, cast
 
 import imap_tools
 
 from dispatcher.errors import MailboxError
-from dispatcher.mail.message import MAX_HEADER, RawMessage
+from dispatcher.mail.message import MAX_HEADER, MONTHS, RawMessage
 from dispatcher.mail.reader import Reader, connect, disconnect
 from dispatcher.settings import Imap
 
 _TICK = 0.5  # seconds: how soon a wait notices that it shall end
+_CHUNK = 200  # mails in one command
 _SIZE = re.compile(rb"RFC822\.SIZE ([0-9]+)")
 
 
@@ -76,6 +77,22 @@ class Connection:
             self._ok(self._client.uid("COPY", str(uid), target))
             self._ok(self._client.uid("STORE", str(uid), "+FLAGS.SILENT", r"(\Deleted)"))
             self._ok(self._client.uid("EXPUNGE", str(uid)))
+
+    def forget(self, folder: str, before: date) -> int:
+        """Delete for good what a folder has got before a day; return how many mails that were."""
+        if "UIDPLUS" not in self._client.capabilities:  # a plain EXPUNGE would take what a person has marked
+            return 0
+        self._folder(folder, self._box.folder.set)
+        try:
+            day = f"{before.day}-{MONTHS[before.month - 1]}-{before.year}"
+            uids = (self._ok(self._client.uid("SEARCH", "BEFORE", day))[-1] or b"").decode().split()
+            for at in range(0, len(uids), _CHUNK):
+                some = ",".join(uids[at : at + _CHUNK])
+                self._ok(self._client.uid("STORE", some, "+FLAGS.SILENT", r"(\Deleted)"))
+                self._ok(self._client.uid("EXPUNGE", some))
+        finally:
+            self._folder(self._imap.inbox, self._box.folder.set)
+        return len(uids)
 
     def idle(self, seconds: float, ended: Callable[[], bool]) -> None:
         """Wait until the server has news, ``seconds`` are over, or ``ended`` says so (asked twice a second).

@@ -12,6 +12,7 @@ import math
 import random
 import time
 from collections.abc import Callable
+from datetime import date, timedelta
 from threading import Event
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _SLOW = 300.0  # seconds until a refused password is tried again: sooner, and the account may be locked
 _LATER = 30.0, 300.0  # seconds until a mail comes again that could not be decided: at first, and at most
+_DAY = 86400.0
 _ROUNDS = 10  # searches without a mail to handle, until even a talkative server is believed to be quiet
 
 
@@ -74,6 +76,7 @@ class Mailbox:
             tuple[int, int], Disposition
         ] = {}  # handled, but the move failed: by UIDVALIDITY, UID
         self._waiting: dict[tuple[int, int], _Wait] = {}  # to be handed over again, by the same
+        self._tidied = -math.inf
 
     def check(self) -> None:
         """Log in once. Raises MailboxError, with the way out, when that is not possible."""
@@ -120,9 +123,25 @@ class Mailbox:
                     continue
                 again.reset()
                 backoff.reset()  # not before: a server may take the login and fail at the first mail
+                if self._tidy(connection):
+                    continue  # selecting the inbox again has hidden what came meanwhile: search once more
                 connection.idle(self._until_next(), stop.is_set)
         finally:
             connection.close()
+
+    def _tidy(self, connection: Connection) -> bool:
+        """Once a day, delete what was put away long ago: it has tokens, and strangers could fill it."""
+        if time.monotonic() < self._tidied + _DAY:
+            return False
+        self._tidied = time.monotonic()
+        before = date.today() - timedelta(days=self._imap.keep_days)  # noqa: DTZ011 - days as the server has them
+        for folder in (self._imap.processed, self._imap.parked):
+            try:
+                if gone := connection.forget(folder, before):
+                    log.info("%s: %d mails deleted that came before %s", folder, gone, before)
+            except (MailboxError, imap_tools.ImapToolsError) as error:  # noqa: PERF203 - commands come first
+                log.warning("%s: old mails stay: %s", folder, error)
+        return True
 
     def _drain(self, connection: Connection, handle: Handle, stop: Event) -> None:
         """Handle all there is. A round during which a mail was announced may have missed it: once more."""

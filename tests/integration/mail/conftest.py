@@ -30,10 +30,10 @@ class Client:
         self.imap = imaplib.IMAP4_SSL("mail.lab.example", ssl_context=context)
         self.imap.login(USER, password_file(lab).read_text().strip())
 
-    def put(self, number):
-        """Deliver a mail with this number into the folder."""
+    def put(self, number, folder=None, arrived=None):
+        """Deliver a mail with this number into the folder, or another one; ``arrived``: INTERNALDATE."""
         raw = f"Subject: {number}\r\nMessage-ID: <{number}@lab.example>\r\n\r\nbody\r\n".encode()
-        status, answer = self.imap.append(self.folder, None, None, raw)
+        status, answer = self.imap.append(f'"{folder or self.folder}"', None, arrived, raw)
         assert status == "OK", answer
 
     def numbers(self, folder):

@@ -1,5 +1,6 @@
 """The intake from a real Dovecot: whatever happens around it, every mail is handled and moved."""
 
+import imaplib
 import multiprocessing
 import subprocess
 import sys
@@ -119,6 +120,23 @@ def test_parked_mails_and_a_store_that_recovers(imap, client):
         wait_for(lambda: sorted(client.numbers(imap.processed)) == [2, 3])
     assert [1] == client.numbers(imap.parked)
     assert [1, 2, 2, 2, 2, 3] == [raw.uid for raw in reading.raws]
+
+
+def test_what_was_put_away_is_deleted_in_the_end(imap, client):
+    """Processed and parked mails go after their days, with their tokens; newer ones and the inbox's stay."""
+    with Reading(imap) as reading:  # makes the folders
+        wait_for(lambda: "listening" in reading.states)
+    long_ago = imaplib.Time2Internaldate(time.time() - (imap.keep_days + 2) * 86400)
+    lately = imaplib.Time2Internaldate(time.time() - (imap.keep_days - 2) * 86400)
+    for number, folder in enumerate((imap.processed, imap.parked)):
+        client.put(10 + number, folder, long_ago)
+        client.put(20 + number, folder, lately)
+    client.put(30, arrived=long_ago)
+    with Reading(imap) as reading:
+        wait_for(lambda: sorted(client.numbers(imap.processed)) == [20, 30])
+        assert [21] == client.numbers(imap.parked)
+        client.put(40)
+        wait_for(lambda: 40 in client.numbers(imap.processed))
 
 
 def test_two_mails_of_one_moment_during_idle(imap, client):

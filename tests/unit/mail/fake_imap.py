@@ -172,8 +172,9 @@ class Session:
     def noop(self, _tag, _arguments):
         self.say(*self.announced())
 
-    def search(self, _tag, _arguments):
-        self.say("* SEARCH " + " ".join(str(uid) for uid in self.inbox()))
+    def search(self, _tag, arguments):
+        found = [] if "BEFORE" in arguments else self.inbox()  # nothing here is old
+        self.say("* SEARCH " + " ".join(str(uid) for uid in found))
 
     def fetch(self, _tag, arguments):
         uid = int(arguments.split()[0])
