@@ -24,8 +24,10 @@ HOUR = 3600.0
 
 
 @pytest.fixture
-def engine(tmp_path):
-    return connect(f"sqlite:///{tmp_path}/athome.db")
+def engine(database):
+    made = connect(database)
+    yield made
+    made.dispose()
 
 
 @pytest.fixture
@@ -54,10 +56,10 @@ def serving(tmp_path, engine, monkeypatch):
 
 
 @pytest.fixture
-def health(tmp_path, engine):
+def health(tmp_path, engine, database):
     """Run `athome health`; return its exit code, and its findings by what was looked at."""
     settings = tmp_path / "settings.yml"
-    settings.write_text(f"state_dir: {tmp_path}\n")
+    settings.write_text(json.dumps({"state_dir": str(tmp_path), "database": {"url": database}}))
 
     def run(*arguments):
         answer = CliRunner().invoke(athome, ["--settings", str(settings), "health", "--json", *arguments])
@@ -192,6 +194,7 @@ def test_a_refused_reply_is_a_warning(serving, health, engine, state):
     assert "athome outbox list" in found["replies"]["way_out"]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_database_that_takes_nothing_is_a_failure(serving, health, tmp_path):
     """And what cannot be known without it is said not to be known, not to be well."""
     for name in ("athome.db-wal", "athome.db-shm"):
@@ -202,12 +205,39 @@ def test_a_database_that_takes_nothing_is_a_failure(serving, health, tmp_path):
     assert ["failing"] * 4 == [found[name]["status"] for name in ("database", "outbox", "replies", "queue")]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_asking_makes_no_database(tmp_path, health):
     """A state folder that is not the service's own gets no empty database in it."""
     for file in tmp_path.glob("athome.db*"):
         file.unlink()
     assert "não existe" in health()[1]["database"]["said"]
     assert [] == list(tmp_path.glob("athome.db*"))
+
+
+def test_a_postgresql_that_is_away_is_a_failure(serving, tmp_path):
+    """With its address and without its password, and the service itself is alive."""
+    settings = tmp_path / "settings.yml"
+    settings.write_text(
+        json.dumps(
+            {
+                "state_dir": str(tmp_path),
+                "database": {
+                    "url": "postgresql+psycopg://athome@127.0.0.1:9/athome",
+                    "password_file": "secret",
+                },
+            }
+        )
+    )
+    (tmp_path / "secret").write_text("swordfish")
+    answer = CliRunner().invoke(athome, ["--settings", str(settings), "health", "--json"])
+    found = {finding["check"]: finding for finding in json.loads(answer.output)["findings"]}
+    assert (75, "failing", "ok") == (
+        answer.exit_code,
+        found["database"]["status"],
+        found["process"]["status"],
+    )
+    assert "127.0.0.1:9" in found["database"]["said"]
+    assert "swordfish" not in answer.output
 
 
 def test_a_full_disk_is_a_failure(serving, health, monkeypatch):

@@ -22,8 +22,10 @@ from dispatcher.settings import Metrics, Settings
 
 
 @pytest.fixture
-def engine(tmp_path):
-    return connect(f"sqlite:///{tmp_path}/athome.db")
+def engine(database):
+    made = connect(database)
+    yield made
+    made.dispose()
 
 
 @pytest.fixture

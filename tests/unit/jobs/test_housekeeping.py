@@ -25,8 +25,10 @@ LINK = "https://s3.example.com/a.zip?X-Amz-Signature=0badc0ffee"
 
 
 @pytest.fixture
-def engine(tmp_path):
-    return connect(f"sqlite:///{tmp_path}/athome.db")
+def engine(database):
+    made = connect(database)
+    yield made
+    made.dispose()
 
 
 @pytest.fixture
@@ -195,11 +197,11 @@ def test_the_service_begins_with_it_and_ends_when_told_to(engine, keeping, add, 
     assert "jobs=1" in caplog.text
 
 
-def test_at_the_shell_check_tells_and_changes_nothing(engine, add, tmp_path):
+def test_at_the_shell_check_tells_and_changes_nothing(engine, add, tmp_path, database):
     """`athome purge --check` counts what `athome purge` then deletes; both say it in JSON too."""
     add(1, 10_000)
     settings = tmp_path / "settings.yml"
-    settings.write_text(f"state_dir: {tmp_path}\n")
+    settings.write_text(json.dumps({"state_dir": str(tmp_path), "database": {"url": database}}))
 
     def shell(*arguments):
         return CliRunner().invoke(athome, ["--settings", str(settings), "purge", *arguments])
