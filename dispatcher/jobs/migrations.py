@@ -44,7 +44,7 @@ _FILLED = {
         ),
         "DROP INDEX jobs_by_server",
         "CREATE INDEX jobs_by_server ON job_servers (unfinished, server, job_id)",
-        "CREATE INDEX jobs_by_lease ON jobs (lease_until)",
+        "CREATE INDEX jobs_by_lease ON jobs (lease_until) WHERE lease_until IS NOT NULL",
         "CREATE INDEX jobs_by_names ON jobs (names, state, id)",
         "CREATE INDEX jobs_by_end ON jobs (finished_at, keyword, state, started_at)",
     ),

@@ -33,7 +33,7 @@ _LOCKLESS = 100  # jobs that lock nothing: so many are looked at, as others may 
 def clock(connection: Connection) -> ColumnElement[float]:
     """Return the time: of machines that share a database, the database's own."""
     if is_postgresql(connection.engine):
-        return cast(extract("epoch", func.clock_timestamp()), Float)
+        return cast(extract("epoch", func.statement_timestamp()), Float)
     return literal(time.time())
 
 
@@ -81,12 +81,11 @@ def is_due(connection: Connection) -> ColumnElement[bool]:
 def has_elder() -> Any:
     """Return the condition that an older unfinished job locks something that the job does too."""
     mine, theirs = job_servers.alias(), job_servers.alias()
-    return exists().where(
-        mine.c.job_id == jobs.c.id,
-        theirs.c.unfinished,
-        theirs.c.server == mine.c.server,
-        theirs.c.job_id < jobs.c.id,
+    # One inside of the other, so that nobody begins with all that wait.
+    elder = exists().where(
+        theirs.c.unfinished, theirs.c.server == mine.c.server, theirs.c.job_id < mine.c.job_id
     )
+    return exists().where(mine.c.job_id == jobs.c.id, elder)
 
 
 def is_locked_out() -> Any:

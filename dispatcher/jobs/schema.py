@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 VERSION = 4  # of this file; kept in the table schema_version
@@ -85,7 +86,12 @@ jobs = Table(
     Column("report", JSON),
     UniqueConstraint("sender", "message_id", name="one_job_per_message"),
     Index("jobs_by_state", "state", "id"),
-    Index("jobs_by_lease", "lease_until"),
+    Index(
+        "jobs_by_lease",
+        "lease_until",
+        sqlite_where=text("lease_until IS NOT NULL"),
+        postgresql_where=text("lease_until IS NOT NULL"),
+    ),
     Index("jobs_by_names", "names", "state", "id"),  # those that lock nothing stand in no queue
     Index("jobs_by_end", "finished_at", "keyword", "state", "started_at"),  # what is counted, and forgotten
     sqlite_autoincrement=True,  # an id is never given twice, also after a purge

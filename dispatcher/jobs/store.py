@@ -357,8 +357,7 @@ class Store:
         """Give up what nobody has kept: a shell's job is canceled, a worker's is queued again."""
         ended = (
             select(jobs.c.id, jobs.c.owner)
-            .where(lease_ended(connection, self.lease), jobs.c.state.in_(UNFINISHED))
-            .order_by(jobs.c.id)
+            .where(lease_ended(connection, self.lease))  # what has ended has none
             .with_for_update(skip_locked=True)
         )
         for job_id, owner in connection.execute(ended).all():
