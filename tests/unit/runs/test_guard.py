@@ -233,6 +233,7 @@ def test_the_next_one_ends_nothing_that_has_a_guard(guarded):
     guard.end_orphans()
     os.kill(guarded.inner, signal.SIGSTOP)
     guard.end_orphans()
+    os.kill(guarded.inner, signal.SIGCONT)
     assert 4 == len(guarded.living())
 
 
