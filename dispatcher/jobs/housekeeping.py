@@ -67,6 +67,8 @@ class Housekeeping:
                     log.info("forgotten: %s", gone)
             except StoreError as error:
                 log.error("nothing is purged today: %s", error)
+            except Exception:  # not worth the service, which would meet it again at each start
+                log.exception("nothing is purged today")
             if stop.wait(DAY):
                 return
 

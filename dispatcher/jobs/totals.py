@@ -7,8 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, func, insert, select, update
+from sqlalchemy import Connection, case, func, select, update
 
+from dispatcher.jobs.database import insert_new
 from dispatcher.jobs.job import State
 from dispatcher.jobs.schema import jobs, messages, totals
 
@@ -95,5 +96,5 @@ def _add(connection: Connection, kind: str, counted: Mapping[tuple[str, str, int
             "number": totals.c.number + count.number,
             "seconds": totals.c.seconds + count.seconds,
         }
-        if not connection.execute(update(totals).where(*same).values(more)).rowcount:
-            connection.execute(insert(totals).values(**key, number=count.number, seconds=count.seconds))
+        connection.execute(insert_new(connection, totals).values(**key, number=0, seconds=0.0))
+        connection.execute(update(totals).where(*same).values(more))

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
@@ -169,6 +170,18 @@ def test_many_are_forgotten_in_several_transactions(engine, keeping, add):
     assert 511 == keeping.purge(NOW).jobs
 
 
+def test_two_machines_that_forget_at_once_count_each_job_once(engine, keeping, add):
+    """On one database, however their transactions meet: nothing fails, nothing is counted twice."""
+    for number in range(1, 601):
+        add(number, 500, reply=None)
+    before = counted(engine)
+    with ThreadPoolExecutor(4) as pool:
+        gone = list(pool.map(lambda _machine: keeping.purge(NOW), range(4)))
+    assert (600, 600) == (sum(one.jobs for one in gone), sum(one.mails for one in gone))
+    assert before == counted(engine)
+    assert [] == numbers(engine)
+
+
 def test_folders_of_runs_that_are_over_go(engine, keeping, add, tmp_path):
     """Not that of a young job, of one that runs, nor one that a guard still holds."""
     add(1, 11)
@@ -195,6 +208,16 @@ def test_the_service_begins_with_it_and_ends_when_told_to(engine, keeping, add, 
         keeping.run(stop)
     assert [] == numbers(engine)
     assert "jobs=1" in caplog.text
+
+
+def test_what_cannot_be_forgotten_does_not_stop_the_service(engine, keeping, caplog):
+    """A fault of it would come again at each start; the log has it."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE used_codes")
+    stop = Event()
+    stop.set()
+    keeping.run(stop)
+    assert "nothing is purged today" in caplog.text
 
 
 def test_at_the_shell_check_tells_and_changes_nothing(engine, add, tmp_path, database):
