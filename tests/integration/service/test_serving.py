@@ -194,7 +194,7 @@ def test_a_backup_of_a_running_service_is_whole_and_goes_back_when_it_rests(serv
     serving.athome("senders", "remove", "ana@example.com")
     refused = serving.athome("restore", copy)
     assert 75 == refused.returncode
-    assert "Outro athome serve já usa" in refused.stderr
+    assert "já usa" in refused.stderr
     serving.end(signal.SIGKILL)
     restored = serving.athome("restore", copy)
     assert 0 == restored.returncode, restored.stderr

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -295,6 +296,40 @@ def test_an_older_backup_is_brought_up_to_date(store, shell, tmp_path):
     shell("restore", tmp_path / "copy.db")
     with closing(sqlite3.connect(tmp_path / "state/athome.db")) as connection:
         assert (0,) == connection.execute("SELECT count(*) FROM totals").fetchone()
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("at", ["prepare", "examine", "link", "replace", "sync"])
+def test_a_restore_that_ends_half_way_leaves_a_whole_database(store, shell, tmp_path, monkeypatch, *, at):
+    """Whatever step it dies at, the service finds the old one or the new one; and it can be done again."""
+    queue(store, 1)
+    shell("backup", tmp_path / "copy.db")
+    queue(store, 2)
+    store.engine.dispose()
+
+    def crash(*_arguments, **_options):
+        raise Crash
+
+    with monkeypatch.context() as crashing:
+        if at == "link":
+            crashing.setattr(os, "link", crash)
+        elif at == "replace":
+            crashing.setattr(Path, "replace", crash)
+        elif at == "sync":
+            crashing.setattr(module, "_sync", crash)
+        else:
+            crashing.setattr(module, at, crash)
+        crashing.setattr(module, "discard", lambda _new: None)  # a killed process cleans nothing up
+        with pytest.raises(Crash):
+            shell("restore", tmp_path / "copy.db", "--unfinished", "run")
+    again = reopened(tmp_path)
+    assert ([1] if at == "sync" else [2, 1]) == [job.id for job in again.recent(9)]
+    again.engine.dispose()
+    shell("restore", tmp_path / "copy.db", "--unfinished", "run")
+    assert [1] == [job.id for job in reopened(tmp_path).recent(9)]
 
 
 def test_a_backup_leaves_out_of_a_full_disk_nothing(store, tmp_path, monkeypatch):
