@@ -1,11 +1,12 @@
-"""What the service logs while it serves: each line of a job with its number, and not one secret.
+"""What is seen of a service from outside: its log, with each job's number and no secret, health and counters.
 
-It writes all that it has to write, the routine too, and everything secret that there is passes through it:
+It logs all that it has to log, the routine too, and everything secret that there is passes through it:
 tokens, right and wrong, one-time codes, codes that confirm, links, passwords and keys.
 """
 
 import json
 import re
+import signal
 
 import pyotp
 import pytest
@@ -16,7 +17,7 @@ from dispatcher.settings import load
 from lab import recordings
 from tests.acceptance.staff import Person, code_of
 from tests.fleet import fresh_phones
-from tests.road import ADMIN, OPERATOR, Dispatcher, make
+from tests.road import ADMIN, OPERATOR, Dispatcher, make, waited
 
 WRONG = "BADC0DE5"
 LINK = re.compile(r"http://s3\.lab\.example:8333/\S+")
@@ -27,7 +28,9 @@ CHANGE = "MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=010203040599 SERVER=gv2
 def talkative(dispatcher, lab, tmp_path_factory):
     """A dispatcher that logs what is of routine too, while the one of all tests rests."""
     assert dispatcher.stop() == 0
-    made = make(lab, tmp_path_factory.mktemp("talkative"), permissions={}, log={"level": "debug"})
+    folder = tmp_path_factory.mktemp("talkative")
+    metrics = {"textfile": str(folder / "athome.prom"), "interval": 5}
+    made = make(lab, folder, permissions={}, log={"level": "debug"}, metrics=metrics)
     made.athome("senders", "add", ADMIN, "--role", "administrador")
     made.start()
     yield made
@@ -101,9 +104,34 @@ def test_every_line_of_a_job_bears_its_number(talkative):
 
 
 def test_health_of_a_service_that_serves(talkative):
-    """With a real mailbox and a real outbox, everything is well, and the metrics' counters tell of it."""
+    """With a real mailbox and a real outbox, everything is well."""
     answer = json.loads(talkative.athome("health", "--json").stdout)
     assert (True, True) == (answer["live"], answer["ready"])
     found = {finding["check"]: finding for finding in answer["findings"]}
     assert "A caixa de correio é lida." == found["mailbox"]["said"]
     assert {"ok"} == {finding["status"] for finding in answer["findings"]}
+
+
+def test_the_counters_are_those_of_the_record_also_after_a_kill(talkative):
+    """Runs and mails as the database has them; a service that was killed goes on counting where it was."""
+    runs = "SELECT keyword, state, count(*) FROM jobs WHERE finished_at IS NOT NULL GROUP BY 1, 2"
+    mails = "SELECT verdict, rule, count(*) FROM messages GROUP BY 1, 2"
+    expected = [
+        f'athome_runs_total{{command="{command}",outcome="{outcome}"}} {number:.1f}'
+        for command, outcome, number in talkative.rows(runs)
+    ]
+    expected += [
+        f'athome_mails_total{{rule="{rule}",verdict="{verdict}"}} {number:.1f}'
+        for verdict, rule, number in talkative.rows(mails)
+    ]
+    assert len(expected) > 4
+    file = talkative.log.parent / "athome.prom"
+
+    def counted() -> bool:
+        return file.exists() and set(expected) <= set(file.read_text().splitlines())
+
+    waited(counted, f"not counted: {expected}")
+    talkative.stop(signal.SIGKILL)
+    file.unlink()
+    talkative.start()
+    waited(counted, f"forgotten: {expected}")
