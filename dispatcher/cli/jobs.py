@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from dispatcher.cli.show import STATES, job_json, language, report
+from dispatcher.cli.show import job_json, language, report, standing
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.job import State
 from dispatcher.jobs.store import Store
@@ -46,7 +46,8 @@ def list_jobs(settings_path: Path, limit: int, state: str | None, *, as_json: bo
         created = job.created_at.astimezone(settings.zone).strftime("%d/%m/%Y %H:%M:%S")
         command = job.order.subject + (" SIMULAR" if job.order.check else "")
         sender = job.order.sender or _("terminal")
-        row = (str(job.id), created, _(STATES[job.state.value]), command, sender, " ".join(job.order.servers))
+        state, servers = standing(job, settings.zone), " ".join(job.order.servers)
+        row = (str(job.id), created, state, command, sender, servers)
         table.add_row(*map(escape, row))
     # Into a pipe or a file each job is one line, however long.
     width = None if sys.stdout.isatty() else 1000
@@ -69,7 +70,7 @@ def show_job(settings_path: Path, job_id: int, *, as_json: bool) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("Job", str(job.id))
     table.add_row(_("Comando"), escape(job.order.subject + (" SIMULAR" if job.order.check else "")))
-    table.add_row(_("Estado"), _(STATES[job.state.value]))
+    table.add_row(_("Estado"), standing(job, settings.zone))
     table.add_row(_("Servidores"), escape(", ".join(job.order.servers)))
     table.add_row(_("De"), escape(job.order.sender or _("terminal")))
     for title, moment in (

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from datetime import tzinfo
+from datetime import datetime, timezone, tzinfo
 from gettext import NullTranslations
 from typing import Any
 
@@ -22,7 +22,7 @@ from dispatcher.commands.local import DISPATCHER
 from dispatcher.commands.parser import Request, parse
 from dispatcher.i18n import N_, translations
 from dispatcher.inventory import Inventory
-from dispatcher.jobs.job import Job, Order
+from dispatcher.jobs.job import Job, Order, State
 from dispatcher.replies.recordings import Recordings
 from dispatcher.replies.result import ServerRow, label, view
 from dispatcher.replies.sentences import invented, sentence
@@ -196,6 +196,19 @@ def _recordings(console: Console, shown: Recordings, zone: tzinfo) -> None:
         console.print(Text(f"\n{shown.instead.title} athome run '{shown.instead.subject}'"))
 
 
+def standing(job: Job, zone: tzinfo) -> str:
+    """Return where a job stands, and of one that may not start yet, why."""
+    _ = language().gettext
+    text = _(STATES[job.state.value])
+    if job.state is not State.QUEUED:
+        return text
+    if job.too_new:
+        return _("{0}: pede uma versão mais nova do programa").format(text)
+    if job.not_before and job.not_before > datetime.now(timezone.utc):
+        return _("{0} até {1}").format(text, job.not_before.astimezone(zone).strftime("%H:%M:%S"))
+    return text
+
+
 def job_json(job: Job) -> dict[str, Any]:
     """Return a job as JSON data."""
     order = job.order
@@ -207,6 +220,8 @@ def job_json(job: Job) -> dict[str, Any]:
         "servers": list(order.servers),
         "sender": order.sender,
         "attempts": job.attempts,
+        "not_before": job.not_before.isoformat() if job.not_before else None,
+        "too_new": job.too_new,
         "created_at": job.created_at.isoformat(),
         "started_at": job.started_at.isoformat() if job.started_at else None,
         "finished_at": job.finished_at.isoformat() if job.finished_at else None,
