@@ -59,6 +59,7 @@ bench: setup $(BENCH)/ready
 	@set -e; trap '$(LAB) down --name bench' EXIT; $(LAB) up --fresh --ttl 5400 --name bench; \
 	$(LAB) exec --name bench -- $(BIN)/python -m benchmarks.collect --tools $(BENCH)/bin
 	@$(BIN)/python -m benchmarks.million --folder $(BENCH)
+	@$(BIN)/python -m benchmarks.queue --folder $(BENCH)
 	@$(BIN)/python -m benchmarks.admission
 
 $(BENCH)/ready: benchmarks/tools.sh
