@@ -31,10 +31,10 @@ class Oldest:
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """Numbers of one moment. What waits is what could go on as far as its own time is concerned."""
+    """Numbers of one moment."""
 
     jobs: dict[str, int]  # by state, of those that have not ended
-    oldest_job: Oldest | None
+    oldest_job: Oldest | None  # of those whose time has come
     oldest_by_server: dict[str, float]  # seconds that its first waiting job has waited
     running: tuple[Running, ...]
     replies: dict[str, int]  # by state
@@ -46,7 +46,7 @@ def vitals(connection: Connection) -> Vitals:
     now = time.time()
     unfinished = [state.value for state in State if not state.terminal]
     depth = select(jobs.c.state, func.count()).where(jobs.c.state.in_(unfinished)).group_by(jobs.c.state)
-    queued = jobs.c.state == State.QUEUED.value
+    queued = (jobs.c.state == State.QUEUED.value) & (func.coalesce(jobs.c.not_before, 0.0) <= now)
     oldest = select(jobs.c.id, jobs.c.created_at).where(queued).order_by(jobs.c.id).limit(1)
     by_server = (
         select(job_servers.c.server, func.min(jobs.c.created_at))

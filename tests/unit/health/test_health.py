@@ -72,13 +72,14 @@ def health(tmp_path, engine, database):
     return run
 
 
-def queued(engine, age, state="queued"):
+def queued(engine, age, state="queued", not_before=None):
     with engine.begin() as connection:
         number = connection.execute(
             insert(jobs)
             .values(
                 thread="", keyword="CHECKIP", subject="CHECKIP=203.0.113.7", arguments={}, check=False,
                 language="pt_BR", state=state, attempts=0, owner="serve", created_at=time.time() - age,
+                not_before=not_before,
             )
             .returning(jobs.c.id)
         ).scalar_one()  # fmt: skip
@@ -164,13 +165,14 @@ def test_a_mailbox_that_is_away_is_a_warning_and_then_a_failure(serving, health,
 
 @pytest.mark.parametrize(("age", "code"), [(HOUR, 0), (4 * HOUR, 75)])
 def test_a_job_that_waits_for_hours_is_a_failure(serving, health, engine, age, code):
-    """It is named with its age; one that waits for confirmation is not waiting for us."""
+    """It is named with its age; one that waits for confirmation, or for its time, is not waiting for us."""
     queued(engine, 100 * HOUR, "awaiting_confirmation")
+    queued(engine, 100 * HOUR, not_before=time.time() + HOUR)
     queued(engine, age)
     found = health()
     assert code == found[0]
-    assert f"job 2 espera há {_long(age)}" in found[1]["queue"]["said"]
-    assert "1 na fila" in found[1]["queue"]["said"]
+    assert f"job 3 espera há {_long(age)}" in found[1]["queue"]["said"]
+    assert "2 na fila" in found[1]["queue"]["said"]
 
 
 @pytest.mark.parametrize(
