@@ -227,3 +227,8 @@ def job_json(job: Job) -> dict[str, Any]:
         "finished_at": job.finished_at.isoformat() if job.finished_at else None,
         "report": job.report.model_dump(mode="json") if job.report else None,
     }
+
+
+def say(text: str, *values: object) -> None:
+    """Say something beside the standard output, which has the token alone."""
+    click.echo(language().gettext(text).format(*values), err=True)

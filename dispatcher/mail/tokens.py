@@ -17,11 +17,13 @@ import pyotp
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from dispatcher.jobs.database import transaction
+from dispatcher.errors import SettingsError
+from dispatcher.jobs.database import connect, transaction
 from dispatcher.jobs.schema import tokens, used_codes
 from dispatcher.mail.address import normalise
 from dispatcher.mail.proof import Proof
 from dispatcher.mail.senders import SenderError
+from dispatcher.settings import Settings
 
 Kind = Literal["static", "totp"]
 Unproved = Literal["wrong", "expired", "used"]
@@ -218,6 +220,15 @@ _TOKENS = select(
     tokens.c.expires_at,
     tokens.c.used_at,
 )
+
+
+def opened(settings: Settings) -> Tokens:
+    """Return the tokens of the settings' database. Raises SettingsError, SecretError, StoreError."""
+    if settings.tokens is None:
+        raise SettingsError(
+            "A configuração não tem a seção tokens.", "Compare com docs/settings.example.yml."
+        )
+    return Tokens(connect(settings.job_store), settings.tokens.pepper(), settings.tokens.totp_window)
 
 
 def _expired(row: Any) -> Literal["expired"] | None:
