@@ -32,8 +32,10 @@ def server(pem):
 
 
 @pytest.fixture
-def engine(tmp_path):
-    return connect(f"sqlite:///{tmp_path}/athome.db")
+def engine(database):
+    opened = connect(database)
+    yield opened
+    opened.dispose()
 
 
 def smtp(server, pem, tmp_path, **changes) -> Smtp:
@@ -246,6 +248,7 @@ def test_what_another_has_in_hand_is_left_until_its_time_is_over(box, engine, se
     assert 1 == box.send_due(NOW)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # elsewhere others may have it in hand
 def test_what_a_dead_process_had_in_hand_is_released_at_the_start(box, engine, server):
     """On one machine nobody waits for the dead: the next start settles it at once."""
     post(engine, "one", not_before=NOW)
