@@ -163,7 +163,7 @@ def _account(uid: int) -> str:
 
 
 def _bounded(connection: Any, _record: Any) -> None:
-    """Let the server notice soon that we are gone, and free what we had locked."""
+    """Let the server notice soon that we are gone, and free what we had locked; a commit is on its disk."""
     connection.autocommit = True
     for setting in (
         "tcp_keepalives_idle = 10", "tcp_keepalives_interval = 5", "tcp_keepalives_count = 3",
@@ -171,6 +171,10 @@ def _bounded(connection: Any, _record: Any) -> None:
         "statement_timeout = 60000",
     ):  # fmt: skip
         connection.execute(f"SET {setting}")
+    connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') = 'off'"
+    )
     connection.autocommit = False
 
 
