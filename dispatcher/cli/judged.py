@@ -30,6 +30,7 @@ QUESTIONS = {
     "size": N_("É pequeno como um comando?"),
     "headers": N_("O cabeçalho só se lê de um modo?"),
     "whitelist": N_("O endereço de From está autorizado?"),
+    "recipient": N_("Foi escrito a nós?"),
     "automatic": N_("Foi uma pessoa que mandou?"),
     "authentication": N_("Nosso servidor diz que vem do domínio de From?"),
     "signature": N_("O domínio de From assinou tudo o que decide?"),
