@@ -45,7 +45,7 @@ outside:
 inside:
 	@set -e; trap '$(LAB) down --name $(TEST_LAB)' EXIT; $(LAB) up --fresh --ttl 5400 --name $(TEST_LAB); \
 	$(LAB) exec --name $(TEST_LAB) -- $(BIN)/pytest -m "lab $(SHORT)" \
-		tests/lab tests/roles tests/integration tests/hostile tests/acceptance
+		tests/lab tests/roles tests/integration tests/hostile tests/acceptance tests/chaos
 
 test-long: SHORT :=
 test-long: asterisk
