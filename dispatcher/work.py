@@ -26,6 +26,7 @@ from dispatcher.jobs.local import LocalRunner
 from dispatcher.jobs.store import Store
 from dispatcher.jobs.worker import Worker
 from dispatcher.replies.compose import Composer
+from dispatcher.runs.room import Room
 from dispatcher.runs.runner import Runner
 from dispatcher.settings import Section, Settings
 
@@ -90,8 +91,9 @@ class Work:
         self._pulse = Pulse()
         self._watch = Watch(self._pulse, settings.state_dir)
         self._worker = Worker(
-            self._store, Runner(settings), self._composer, settings.runs, local, beat=self._pulse.beat
-        )
+            self._store, Runner(settings), self._composer, settings.runs, local,
+            beat=self._pulse.beat, room=Room(settings.state_dir).enough,
+        )  # fmt: skip
 
     def run(self, stop: Event) -> None:
         """Work until ``stop`` is set: then no new job is begun, and what is running is finished.

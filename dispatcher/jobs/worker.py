@@ -38,7 +38,7 @@ class Worker:
     """Shares a store with others. ``wake`` is set when there may be work, ``posted`` when mail is due.
 
     Without ``local`` it can only run playbooks. ``beat`` hears that the calling thread lives, for how many
-    seconds it may be silent now, and with which job.
+    seconds it may be silent now, and with which job. ``room`` tells whether a playbook may be started here.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Worker:
         local: LocalRunner | None = None,
         *,
         beat: Callable[[float, str], None] = lambda _quiet, _state: None,
+        room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
         self._runner = runner
@@ -57,6 +58,7 @@ class Worker:
         self._composer = composer
         self._runs = runs
         self._beat = beat
+        self._room = room
         self.wake = Event()
         self.posted = Event()
 
@@ -65,7 +67,7 @@ class Worker:
         while not stop.is_set():
             try:
                 self._expire()
-                job = self._store.claim()
+                job = self._store.claim() if self._room() else None
             except StoreError as error:
                 log.error("cannot claim: %s", error)
                 job = None

@@ -30,6 +30,7 @@ from dispatcher.runs.environment import clean_environment
 from dispatcher.runs.events import host_result, progress
 from dispatcher.runs.heartbeat import beating
 from dispatcher.runs.report import HostResult, Progress, Report, from_results
+from dispatcher.runs.room import NoRoomError
 from dispatcher.settings import PROJECT, Settings
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,10 @@ class Runner:
 
         started = time.monotonic()
         limit = command.timeout or self._settings.runs.timeout
-        folder = self._prepare(ident, command.extravars(), limit)
+        try:
+            folder = self._prepare(ident, command.extravars(), limit)
+        except OSError as error:
+            raise NoRoomError(self._folder, error) from error
         # A name of its own: the guard of a worker that has just died must not take it for its own.
         fifo = folder / f"heartbeat-{token_hex(8)}"
         try:
