@@ -17,11 +17,12 @@ from pathlib import Path
 import yaml
 
 from dispatcher.settings import PROJECT
-from tests.road import DISPATCHER, OPERATOR
+from tests.road import OPERATOR
 
 SERVERS = ("gv1p", "gv2p", "gv3p")
 LEASE = 8  # seconds; at least 60 in the settings
 SENT_DELAY = 5  # seconds, until the copy of a mail that was taken is there
+KINDS = ("service", "guard", "ansible", "ssh")  # of processes
 _AGAIN = 0.5  # seconds until what has ended is started again, as systemd's RestartSec
 _INVENTORY = """
 all:
@@ -164,6 +165,3 @@ def _file(pid: int, name: str) -> bytes:
         return Path(f"/proc/{pid}/{name}").read_bytes()
     except OSError:  # gone meanwhile
         return b""
-
-
-__all__ = ["DISPATCHER", "LEASE", "OPERATOR", "SERVERS", "Machine", "first_settings", "kill", "ours"]

@@ -15,8 +15,9 @@ from pathlib import Path
 from sqlalchemy import Engine, Row, select
 
 from dispatcher.jobs import schema
-from tests.chaos.machines import OPERATOR, SERVERS
+from tests.chaos.machines import SERVERS
 from tests.fleet import on
+from tests.road import OPERATOR
 
 _TAKEN = re.compile(r"by mail\.lab\.example \(Postfix\) with ESMTPSA id (\w+)")
 

@@ -16,8 +16,9 @@ from threading import Event, Thread
 
 from dispatcher.settings import PROJECT
 from lab.send import send
-from tests.chaos.machines import DISPATCHER, OPERATOR, Machine, kill, ours
+from tests.chaos.machines import KINDS, Machine, kill, ours
 from tests.postgres import Cluster
+from tests.road import DISPATCHER, OPERATOR
 
 # Postfix keeps no copies of what it takes until it is told to: here, in the dispatcher's folder Sent.
 KEEP_COPIES = (
@@ -65,7 +66,7 @@ class Staff:
 
 
 class Storm:
-    """Kills, of each kind of process as many, until it is over; and a look after who has to start again."""
+    """Kills at any moment until it is over, and a look after who has to start again."""
 
     def __init__(self, machines: Sequence[Machine], seed: int, pause: tuple[float, float]) -> None:
         self.kills: Counter[str] = Counter()
@@ -95,11 +96,10 @@ class Storm:
 
     def _kill(self) -> None:
         while not self._calm.wait(self._chance.uniform(*self._pause)):
-            found = ours(self._machines)
-            rarest = sorted(found, key=lambda kind: (self.kills[kind], self._chance.random()))
-            for kind in rarest[:1]:
-                if kill(self._chance.choice(sorted(found[kind]))):
-                    self.kills[kind] += 1
+            kind = self._chance.choice(KINDS)
+            found = ours(self._machines).get(kind)
+            if found and kill(self._chance.choice(found)):
+                self.kills[kind] += 1
 
     def _look_after(self) -> None:
         while not self._over.wait(0.1):
