@@ -83,6 +83,12 @@ class NotFoundError(AthomeError):
     exit_code = 66  # EX_NOINPUT
 
 
+class NotNowError(AthomeError):
+    """What was asked for cannot be done with the thing as it stands: the sentence says with which it can."""
+
+    exit_code = 65  # EX_DATAERR
+
+
 class MailboxError(AthomeError):
     """The mail server refuses or does not answer: check host, password and certificate."""
 

@@ -55,6 +55,7 @@ class Order:
     sender: str | None = None  # None: from the shell, nobody is written to
     message_id: str | None = None  # of the mail, with its angle brackets
     references: str = ""  # of the mail, so that the reply threads
+    retry_of: int | None = None  # the job that it is again; such an order has no mail of its own
 
     @classmethod
     def of(
@@ -102,6 +103,7 @@ class Job:
     claim: str | None = None  # fresh for each claim: a worker that lost its job cannot finish it
     not_before: datetime | None = None
     payload: int = PAYLOAD
+    canceled_by: str | None = None  # who wants it to end, or has ended it: an address, or shell:account
     report: Report | None = None
 
     @property

@@ -27,6 +27,10 @@ ADDED = {
         "jobs ADD COLUMN names INTEGER",
         "job_servers ADD COLUMN unfinished BOOLEAN",
     ),
+    5: (
+        "jobs ADD COLUMN canceled_by VARCHAR(320)",
+        "jobs ADD COLUMN retry_of INTEGER",
+    ),
 }
 # And what follows for what was there: a mail that was run under an older version is no new one.
 _FILLED = {
@@ -48,6 +52,7 @@ _FILLED = {
         "CREATE INDEX jobs_by_names ON jobs (names, state, id)",
         "CREATE INDEX jobs_by_end ON jobs (finished_at, keyword, state, started_at)",
     ),
+    5: ("CREATE UNIQUE INDEX one_retry_per_job ON jobs (retry_of)",),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,12 +19,13 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     union_all,
 )  # fmt: skip
 
 from dispatcher.jobs.database import is_postgresql
 from dispatcher.jobs.job import PAYLOAD, Job, Order, Owner, State
-from dispatcher.jobs.schema import job_servers, jobs, locks
+from dispatcher.jobs.schema import job_servers, jobs, locks, paused
 from dispatcher.runs.report import Report
 
 UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
@@ -50,8 +52,10 @@ def lease_ended(connection: Connection, lease: float) -> ColumnElement[bool]:
     return ended
 
 
-def first_in_line(connection: Connection) -> list[int]:
+def first_in_line(connection: Connection, only: Collection[str] | None = None) -> list[int]:
     """Return the jobs that may be startable: the first of each name's queue, and some that lock nothing.
+
+    ``only``: the commands of which these last ones are looked for; None: all.
 
     However many wait or are finished, it takes one look at an index for each name that somebody waits for.
     """
@@ -62,7 +66,7 @@ def first_in_line(connection: Connection) -> list[int]:
     first = select(func.min(job_servers.c.job_id)).where(unfinished, job_servers.c.server == names.c.name)
     lockless = (
         select(jobs.c.id)
-        .where(jobs.c.names == 0, jobs.c.state == State.QUEUED.value, is_due(connection))
+        .where(jobs.c.names == 0, jobs.c.state == State.QUEUED.value, is_due(connection), is_of(only))
         .order_by(jobs.c.id)
         .limit(_LOCKLESS)
     ).subquery()
@@ -76,6 +80,16 @@ def is_due(connection: Connection) -> ColumnElement[bool]:
     return or_(jobs.c.not_before.is_(None), jobs.c.not_before <= clock(connection)) & (
         func.coalesce(jobs.c.payload, 1) <= PAYLOAD
     )
+
+
+def is_of(only: Collection[str] | None) -> ColumnElement[bool]:
+    """Return the condition that a job is one of these commands; None: of any."""
+    return true() if only is None else jobs.c.keyword.in_(sorted(only))
+
+
+def is_paused() -> Any:
+    """Return the condition that a person has paused something that the job locks."""
+    return exists().where(job_servers.c.job_id == jobs.c.id, paused.c.server == job_servers.c.server)
 
 
 def has_elder() -> Any:
@@ -108,6 +122,7 @@ def as_job(row: Row[Any], locked: tuple[str, ...]) -> Job:
             sender=row.sender,
             message_id=row.message_id,
             references=row.thread,
+            retry_of=row.retry_of,
         ),
         owner=Owner(row.owner),
         state=State(row.state),
@@ -118,6 +133,7 @@ def as_job(row: Row[Any], locked: tuple[str, ...]) -> Job:
         claim=row.claim,
         not_before=_utc(row.not_before) if row.not_before else None,
         payload=row.payload or 1,
+        canceled_by=row.canceled_by,
         report=Report.model_validate(row.report) if row.report else None,
     )
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 4  # of this file; kept in the table schema_version
+VERSION = 5  # of this file; kept in the table schema_version
 
 metadata = MetaData()
 
@@ -80,6 +80,8 @@ jobs = Table(
     Column("not_before", Float),  # it is not started before; null: at once
     Column("payload", Integer),  # job.PAYLOAD of who wrote it; null in rows of version 3: 1
     Column("names", Integer),  # how many names it locks
+    Column("canceled_by", String(320)),  # who wants it to end: an address, or shell:account
+    Column("retry_of", Integer),  # the job that it is again; that one may be forgotten
     Column("created_at", Float, nullable=False),
     Column("started_at", Float),
     Column("finished_at", Float),
@@ -94,6 +96,7 @@ jobs = Table(
     ),
     Index("jobs_by_names", "names", "state", "id"),  # those that lock nothing stand in no queue
     Index("jobs_by_end", "finished_at", "keyword", "state", "started_at"),  # what is counted, and forgotten
+    Index("one_retry_per_job", "retry_of", unique=True),
     sqlite_autoincrement=True,  # an id is never given twice, also after a purge
 )
 
@@ -114,6 +117,16 @@ locks = Table(
     metadata,
     Column("server", String(255), primary_key=True),
     Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+)
+
+# What is in nobody's turn until a person says so: jobs that lock it wait.
+paused = Table(
+    "paused",
+    metadata,
+    Column("server", String(255), primary_key=True),
+    Column("paused_at", Float, nullable=False),
+    Column("paused_by", String(320), nullable=False),  # shell:account
+    Column("reason", Text, nullable=False),  # for whoever waits; may be empty
 )
 
 outbox = Table(

@@ -9,17 +9,17 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from dispatcher.errors import NotFoundError, OutrunError
+from dispatcher.errors import NotFoundError, NotNowError, OutrunError
 from dispatcher.jobs import marks
-from dispatcher.jobs.database import insert_new, is_postgresql, transaction
+from dispatcher.jobs.database import insert_new, is_postgresql, reading, transaction
 from dispatcher.jobs.job import PAYLOAD, Job, Order, Owner, State
 from dispatcher.jobs.queries import (
     UNFINISHED,
@@ -29,15 +29,18 @@ from dispatcher.jobs.queries import (
     has_elder,
     is_due,
     is_locked_out,
+    is_of,
+    is_paused,
     lease_ended,
 )  # fmt: skip
 from dispatcher.jobs.schema import claims, confirmations, job_servers, jobs, locks, messages, outbox
 from dispatcher.mail.proof import Failure, Pending, Proof
 from dispatcher.replies.compose import Reply
-from dispatcher.runs.report import Report
+from dispatcher.runs.report import Report, canceled
 
 LEASE = 60.0  # seconds without a sign of life until a job is given up
 _TRIES = 3
+RETRIED = (State.FAILED, State.PARTIAL, State.TIMEOUT, State.CANCELED)  # what `retry` takes
 
 log = logging.getLogger(__name__)
 
@@ -164,28 +167,29 @@ class Store:
             job_id = self._insert(connection, order, Owner.SHELL, claim=claim)
         return self.job(job_id)
 
-    def claim(self, own: Job | None = None) -> Job | None:
+    def claim(self, own: Job | None = None, only: Collection[str] | None = None) -> Job | None:
         """Start the oldest job that may, or the shell's own job; None when there is none.
 
-        The locks' primary key makes sure that nothing is given to two jobs.
+        ``only``: the commands to choose from. The locks' primary key makes sure that nothing is given to two
+        jobs.
         """
         for _try in range(_TRIES):
             with suppress(IntegrityError):  # somebody else was faster
-                return self._claim(own)
+                return self._claim(own, only)
         return None
 
-    def _claim(self, own: Job | None) -> Job | None:
+    def _claim(self, own: Job | None, only: Collection[str] | None) -> Job | None:
         with transaction(self.engine) as connection:
             self._recover(connection)
             mine = (
                 jobs.c.id == own.id
                 if own
-                else jobs.c.id.in_(first_in_line(connection)) & (jobs.c.owner == Owner.SERVE.value)
+                else jobs.c.id.in_(first_in_line(connection, only)) & (jobs.c.owner == Owner.SERVE.value)
             )
             found = connection.execute(
                 select(jobs.c.id, jobs.c.owner)
-                .where(jobs.c.state == State.QUEUED.value, mine, is_due(connection))
-                .where(~has_elder(), ~is_locked_out())
+                .where(jobs.c.state == State.QUEUED.value, mine, is_due(connection), is_of(only))
+                .where(~has_elder(), ~is_locked_out(), ~is_paused())
                 .order_by(jobs.c.id)
                 .limit(1)
                 .with_for_update(skip_locked=True, of=jobs)
@@ -263,6 +267,67 @@ class Store:
                 self._post(connection, reply, job.id, about)
             return report
 
+    def cancel(self, job_id: int, by: str, compose: Callable[[Job, Report], Reply]) -> Job:
+        """End a job for a person, see ``end``. Raises NotFoundError."""
+        with transaction(self.engine) as connection:
+            return self.end(connection, job_id, by, compose)
+
+    @classmethod
+    def end(
+        cls, connection: Connection, job_id: int, by: str, compose: Callable[[Job, Report], Reply]
+    ) -> Job:
+        """End a job within the caller's transaction; return it as it then is. Raises NotFoundError.
+
+        One that nobody works on ends here, with the reply that ``compose`` makes for its sender. One that is
+        running is marked: its worker ends it (``listening.py``) and replies. One that has ended stays so.
+        """
+        connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
+        job = cls._job(connection, job_id)
+        if job.state.terminal or job.canceled_by:
+            return job
+        values: dict[str, Any] = {"canceled_by": by}
+        if job.state is not State.RUNNING:
+            report = canceled(by, job.order.sender, check=job.order.check)
+            values |= {"state": report.status, "report": report.model_dump(mode="json"), "claim": None}
+            values |= {"finished_at": clock(connection), "lease_until": None}
+            cls._release(connection, job_id)
+            unused = (confirmations.c.job_id == job_id) & confirmations.c.used_at.is_(None)
+            connection.execute(update(confirmations).where(unused).values(expires_at=time.time()))
+            if job.order.sender:
+                cls._post(connection, compose(job, report), job_id, job.order.message_id)
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+        return cls._job(connection, job_id)
+
+    def canceled(self, job: Job) -> bool:
+        """Whether a person wants a job of ours to end; read without holding anybody up."""
+        asked = select(jobs.c.canceled_by).where(jobs.c.id == job.id)
+        with reading(self.engine) as connection:
+            return connection.execute(asked).scalar() is not None
+
+    def retry(self, job_id: int) -> Job:
+        """Queue a job again that did not do all it should, as a new job whose reply joins the old thread.
+
+        Raises NotFoundError, and NotNowError for one that may not be tried again, or was before.
+        """
+        with transaction(self.engine) as connection:
+            job = self._job(connection, job_id)
+            unconfirmed = exists().where(confirmations.c.job_id == job_id, confirmations.c.used_at.is_(None))
+            later = connection.execute(select(jobs.c.id).where(jobs.c.retry_of == job_id)).scalar()
+            if later is not None:
+                raise NotNowError(
+                    f"O job {job_id} já foi tentado de novo: é o job {later}.",
+                    f"Veja-o com: athome jobs show {later}",
+                )
+            if job.state not in RETRIED or connection.execute(select(unconfirmed)).scalar():
+                raise NotNowError(
+                    f"O job {job_id} não pode ser tentado de novo: está {job.state.value}.",
+                    "Repetem-se os que terminaram como failed, partial, timeout ou canceled, se não "
+                    "esperavam mais a confirmação do remetente.",
+                )
+            thread = f"{job.order.references} {job.order.message_id or ''}".strip()
+            again = replace(job.order, message_id=None, references=thread, retry_of=job_id)
+            return self._job(connection, self._insert(connection, again, Owner.SERVE, claim=None))
+
     @classmethod
     def announce(cls, connection: Connection, replies: Sequence[Reply]) -> None:
         """Post mails that answer none, within the transaction of what they are about."""
@@ -328,6 +393,7 @@ class Store:
                 lease_until=now + self.lease if owner is Owner.SHELL else None,
                 payload=PAYLOAD,
                 names=len(order.locks),
+                retry_of=order.retry_of,
             )
             .returning(jobs.c.id)
         ).scalar_one()
@@ -389,7 +455,8 @@ class Store:
         connection.execute(delete(locks).where(locks.c.job_id == job_id))
         connection.execute(update(job_servers).where(job_servers.c.job_id == job_id).values(unfinished=False))
 
-    def _job(self, connection: Connection, job_id: int) -> Job:
+    @staticmethod
+    def _job(connection: Connection, job_id: int) -> Job:
         row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
         if row is None:
             raise NotFoundError(f"O job {job_id} não existe.", "Veja os que existem com: athome jobs list")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from threading import Event
 from typing import TypeVar
 
@@ -14,13 +14,14 @@ from dispatcher.errors import RunLostError, StoreError
 from dispatcher.jobs.announcement import Announcement
 from dispatcher.jobs.job import Job, Owner
 from dispatcher.jobs.lease import Keeper, kept
+from dispatcher.jobs.listening import listening
 from dispatcher.jobs.local import LocalRunner
 from dispatcher.jobs.store import Store
 from dispatcher.logs import of_job
 from dispatcher.mail.senders import Senders
 from dispatcher.replies.compose import Composer, Reply
 from dispatcher.replies.confirming import unconfirmed
-from dispatcher.runs.report import HostResult, Notice, Progress, Report
+from dispatcher.runs.report import HostResult, Notice, Progress, Report, canceled, who_canceled
 from dispatcher.runs.runner import Runner
 from dispatcher.settings import Runs
 
@@ -62,12 +63,12 @@ class Worker:
         self.wake = Event()
         self.posted = Event()
 
-    def run(self, stop: Event) -> None:
-        """Work until told to stop; what has been started is finished first."""
+    def run(self, stop: Event, only: Collection[str] | None = None) -> None:
+        """Work until told to stop; what has been started is finished first. ``only``: these commands."""
         while not stop.is_set():
             try:
                 self._expire()
-                job = self._store.claim() if self._room() else None
+                job = self._store.claim(only=only) if only is not None or self._room() else None
             except StoreError as error:
                 log.error("cannot claim: %s", error)
                 job = None
@@ -110,8 +111,10 @@ class Worker:
         keeper: Keeper,
         on_result: Callable[[HostResult], None],
         on_progress: Callable[[Progress], None],
-        canceled: Callable[[], bool],
+        interrupted: Callable[[], bool],
     ) -> Report:
+        if job.canceled_by:  # while a worker had it that has died
+            return self._written(job, canceled(job.canceled_by, job.order.sender, check=job.order.check))
         if job.attempts > self._runs.attempts:
             return self._written(job, self._crashed(job))
         if (command := self._local_command(job)) is not None:
@@ -122,14 +125,23 @@ class Worker:
             on_progress(progress)
             announcement.tell(progress)
 
-        def ended() -> bool:
-            return keeper.lost or canceled()
-
         try:
-            report = self._report(job, keeper, on_result, tell, ended)
+            with listening(self._store, job) as asked:
+
+                def ended() -> bool:
+                    return keeper.lost or asked.is_set() or interrupted()
+
+                report = self._report(job, keeper, on_result, tell, ended)
         except RunLostError as error:
             return self._given_back(job, error)
-        return self._written(job, report)
+        return self._written(job, self._said(job, report))
+
+    def _said(self, job: Job, report: Report) -> Report:
+        """Return the report of a run that was ended with who wanted that, if not whoever watches it."""
+        if report.status != "canceled":
+            return report
+        by = self._insist(job, lambda: self._store.job(job.id)).canceled_by
+        return report.model_copy(update={"problem": who_canceled(by, job.order.sender)}) if by else report
 
     def _written(self, job: Job, report: Report) -> Report:
         """Write result and reply; return the report. The work is done on the servers: it must not be lost."""

@@ -41,6 +41,7 @@ _HEADLINES = {
     "failed": N_("falhou em {hosts}"),
     "unreachable": N_("sem resposta de {hosts}"),
     "none": N_("não foi possível concluir"),
+    "unbegun": N_("não chegou a começar"),
 }
 _NAMED = 40  # characters of server names in a headline; more of them are counted instead
 
@@ -118,7 +119,9 @@ def view(report: Report, order: Order, language: str, *, privileged: bool = Fals
         servers=tuple(_row(host, language, check=report.check, privileged=privileged) for host in hosts),
         steps=tuple(_steps(report, hosts, language)),
         changes=tuple(_changes(hosts, language)) if report.check else (),
-        again=not report.problem and not instead and (would or report.status != "successful"),
+        again=(not report.problem or report.status == "canceled")
+        and not instead
+        and (would or report.status != "successful"),
         rewrite=any(host.code in RESULTS and RESULTS[host.code].rewrite for host in hosts),
         undo=_undo(report, order, privileged=privileged),
         recordings=collected,
@@ -134,7 +137,8 @@ def _verdict(report: Report) -> tuple[str, str]:
     """Return what to call the whole, and its tone."""
     good = any(host.outcome in ("changed", "ok") for host in report.hosts)
     if report.status in ("timeout", "canceled"):
-        return report.status, "partial" if good else "failed"
+        unbegun = report.status == "canceled" and not report.hosts  # as somebody wanted, and nothing happened
+        return report.status, "partial" if good else "same" if unbegun else "failed"
     if report.check and good:
         return "check", "check"
     if report.status != "successful":
@@ -153,6 +157,8 @@ def _headline(report: Report, hosts: Sequence[HostResult], language: str) -> str
     """Say the most in the fewest words: ``desbloqueado em gv1p; sem resposta de voip1``."""
     groups = {outcome: [host for host in hosts if host.outcome == outcome] for outcome in _ORDER}
     parts = []
+    if report.status == "canceled" and not hosts:
+        return fill(_HEADLINES["unbegun"], {}, language)
     if groups["changed"]:
         parts.append(_of(groups["changed"], "would_change" if report.check else "changed", language))
     for outcome in ("failed", "unreachable"):

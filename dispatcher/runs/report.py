@@ -66,6 +66,18 @@ class Report(_Frozen):
     seconds: float = 0.0
 
 
+def canceled(by: str, sender: str | None, *, check: bool) -> Report:
+    """Return the report of a job that was ended before anything ran. ``by``: who ended it."""
+    return Report(status="canceled", check=check, problem=who_canceled(by, sender))
+
+
+def who_canceled(by: str, sender: str | None) -> Notice:
+    """Return what the sender of a job hears about who ended it: an address, or shell:account."""
+    if by.startswith("shell:"):
+        return Notice(code="run.canceled_at_shell", data={"by": by.removeprefix("shell:")})
+    return Notice(code="run.canceled_by_sender" if by == sender else "run.canceled_by", data={"by": by})
+
+
 def from_results(
     status: str, results: Mapping[str, HostResult], expected: Sequence[str], *, check: bool, seconds: float
 ) -> Report:

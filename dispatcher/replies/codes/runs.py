@@ -3,6 +3,8 @@
 from dispatcher.i18n import N_
 from dispatcher.replies.codes.entry import TELL_ADMIN, Entry
 
+_STILL_WANTED = N_("Se ele ainda deve ser feito, envie o mesmo comando de novo.")
+
 RESULTS: dict[str, Entry] = {
     "host.unreachable": Entry(
         N_("Não respondeu por SSH; o comando não foi concluído neste servidor."),
@@ -23,6 +25,14 @@ RESULTS: dict[str, Entry] = {
     "run.canceled": Entry(
         N_("Cancelado antes de terminar neste servidor."),
         advice=N_("Para concluir, envie o mesmo comando de novo."),
+    ),
+    "run.canceled_by_sender": Entry(
+        N_("Cancelado a seu pedido."),
+        advice=N_("Se ele ainda deve ser feito, envie o mesmo comando de novo."),
+    ),
+    "run.canceled_by": Entry(N_("Cancelado por {by}."), advice=_STILL_WANTED),
+    "run.canceled_at_shell": Entry(
+        N_("Cancelado no servidor do serviço, pela conta {by}."), advice=_STILL_WANTED
     ),
     "run.no_result": Entry(N_("O Ansible terminou sem dar um resultado."), advice=TELL_ADMIN),
     "run.no_hosts": Entry(N_("Nenhum servidor do inventário participa deste comando."), advice=TELL_ADMIN),

@@ -370,6 +370,7 @@ def test_a_database_of_the_first_version_is_brought_up_to_date(database):
             "jobs_by_lease",
             "jobs_by_names",
             "jobs_by_end",
+            "one_retry_per_job",
         ):
             connection.exec_driver_sql(f"DROP INDEX {index}")
         for change in (change for changes in migrations.ADDED.values() for change in changes):
