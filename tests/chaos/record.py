@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import Engine, Row, select
 
 from dispatcher.jobs import schema
+from dispatcher.jobs.database import transaction
 from tests.chaos.machines import SERVERS
 from tests.fleet import on
 from tests.road import OPERATOR
@@ -80,20 +81,20 @@ def overlaps(lines: list[tuple[str, str, str, float]]) -> list[tuple[str, str]]:
 
 def jobs(engine: Engine) -> list[Row]:
     """Return all jobs, the oldest first."""
-    with engine.begin() as connection:
+    with transaction(engine) as connection:
         return list(connection.execute(select(schema.jobs).order_by(schema.jobs.c.id)))
 
 
 def messages(engine: Engine) -> list[Row]:
     """Return the audit, in the order in which mails were looked at."""
-    with engine.begin() as connection:
+    with transaction(engine) as connection:
         return list(connection.execute(select(schema.messages).order_by(schema.messages.c.id)))
 
 
 def replies(engine: Engine) -> list[Row]:
     """Return the outbox, without the mails' texts."""
     columns = [column for column in schema.outbox.c if column.name != "message"]
-    with engine.begin() as connection:
+    with transaction(engine) as connection:
         return list(connection.execute(select(*columns)))
 
 

@@ -150,7 +150,7 @@ class Outages:
             while True:
                 file.write(b"\0" * 4096)
         self._until("full disk", lambda: self._full() > before)
-        time.sleep(3)
+        time.sleep(2)
         filler.unlink()
 
     def postgresql_restarts(self) -> None:
