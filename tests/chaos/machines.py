@@ -22,7 +22,7 @@ from tests.road import OPERATOR
 SERVERS = ("gv1p", "gv2p", "gv3p")
 LEASE = 6  # seconds; at least 60 in the settings
 SENT_DELAY = 5  # seconds, until the copy of a mail that was taken is there
-KINDS = ("service", "guard", "ansible", "ssh")  # of processes
+KINDS = ("service", "service at work", "guard", "ansible", "ssh")  # of processes
 _AGAIN = 0.5  # seconds until what has ended is started again, as systemd's RestartSec
 _INVENTORY = """
 all:
@@ -128,17 +128,19 @@ def ours(machines: list[Machine]) -> dict[str, list[int]]:
     """Return the processes of these machines that live now, by what they are."""
     roots = [str(machine.state).encode() for machine in machines]
     sockets = [machine.sockets.encode() for machine in machines]
-    found: dict[str, list[int]] = {}
+    services = {machine.process.pid for machine in machines if machine.process is not None}
+    found: dict[str, list[int]] = {"service at work": []}
     for pid in _processes():
         line = _file(pid, "cmdline").replace(b"\0", b" ")
         mark = _file(pid, "environ")
         kind = ""
-        if any(machine.process is not None and machine.process.pid == pid for machine in machines):
+        if pid in services:
             kind = "service"
         elif not any(root in mark or root in line for root in (*roots, *sockets)):
             continue
         elif b"runs/guard.py" in line:
             kind = "guard"
+            found["service at work"] += services & {_parent(pid)}
         elif b"ansible-playbook" in line:
             kind = "ansible"
         elif b"ssh" in line:
@@ -158,6 +160,11 @@ def kill(pid: int) -> bool:
 
 def _processes() -> Iterator[int]:
     return (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+
+
+def _parent(pid: int) -> int:
+    fields = _file(pid, "stat").rpartition(b")")[2].split()
+    return int(fields[1]) if fields else 0
 
 
 def _file(pid: int, name: str) -> bytes:
