@@ -16,6 +16,8 @@ from typing import TypeVar
 
 from sqlalchemy import Engine
 
+from dispatcher.commands import COMMANDS
+from dispatcher.commands.local import LocalCommand
 from dispatcher.errors import AlreadyServingError, ServiceDiedError, SettingsError
 from dispatcher.health.metrics import exposed, registry
 from dispatcher.health.pulse import Beating, Pulse
@@ -33,6 +35,7 @@ from dispatcher.settings import Section, Settings
 log = logging.getLogger(__name__)
 
 _LOOKED_AT = 0.5  # seconds: `athome health` may have the lock for an instant
+_LOCAL = tuple(keyword for keyword, kind in COMMANDS.items() if issubclass(kind, LocalCommand))
 _Section = TypeVar("_Section", bound=Section)
 
 
@@ -114,6 +117,8 @@ class Work:
         seen = Beating(stop, self._pulse)
         for number in range(self._settings.runs.concurrency):
             parts.start(f"worker-{number}", lambda: self._worker.run(seen))
+        # Else CANCELAR would wait for the very jobs that it is to end.
+        parts.start("local", lambda: self._worker.run(seen, _LOCAL))
 
     def _metrics(self) -> AbstractContextManager[None]:
         return exposed(self._settings.metrics, lambda: registry(self._engine, self._pulse, self._counts()))

@@ -20,30 +20,19 @@ from rich.text import Text
 from dispatcher.commands import InvalidCommand
 from dispatcher.commands.local import DISPATCHER
 from dispatcher.commands.parser import Request, parse
-from dispatcher.i18n import N_, translations
+from dispatcher.i18n import translations
 from dispatcher.inventory import Inventory
 from dispatcher.jobs.job import Job, Order, State
 from dispatcher.replies.recordings import Recordings
 from dispatcher.replies.result import ServerRow, label, view
 from dispatcher.replies.sentences import invented, sentence
+from dispatcher.replies.standing import STATES
 from dispatcher.runs.report import HostResult, Report
 
 _TOKEN = re.compile(r"^\s*\[[^\]]{0,64}\]")
 
 _COLORS = {"changed": "green", "ok": "cyan", "failed": "bold red", "unreachable": "bold yellow"}
 _STYLES = {"+": "green", "-": "red", "@": "bold"}
-
-STATES = {
-    "awaiting_confirmation": N_("aguarda confirmação"),
-    "queued": N_("na fila"),
-    "running": N_("em execução"),
-    "successful": N_("concluído"),
-    "partial": N_("parcial"),
-    "failed": N_("falhou"),
-    "timeout": N_("tempo esgotado"),
-    "canceled": N_("cancelado"),
-    "expired": N_("não confirmado"),
-}
 
 
 def language() -> NullTranslations:

@@ -1,10 +1,12 @@
 """The one table of commands. A new command is one module here and one row."""
 
 from dispatcher.commands.base import Command, InvalidCommand, NotPermitted, Problem
+from dispatcher.commands.cancel import Cancel
 from dispatcher.commands.checkip import CheckIp
 from dispatcher.commands.help import Help
 from dispatcher.commands.macchange import MacChange
 from dispatcher.commands.ramais import Ramais
+from dispatcher.commands.status import Status
 from dispatcher.commands.whitelist import Whitelist
 
 COMMANDS: dict[str, type[Command]] = {
@@ -12,8 +14,10 @@ COMMANDS: dict[str, type[Command]] = {
     "MACCHANGE": MacChange,
     "RAMAIS": Ramais,
     "WHITELIST": Whitelist,
+    "STATUS": Status,
+    "CANCELAR": Cancel,
     "AJUDA": Help,
 }
-ALIASES = {"HELP": "AJUDA"}
+ALIASES = {"HELP": "AJUDA", "CANCEL": "CANCELAR"}
 
 __all__ = ["ALIASES", "COMMANDS", "Command", "InvalidCommand", "NotPermitted", "Problem"]

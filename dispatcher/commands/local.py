@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dispatcher.commands.base import Command, InvalidCommand
 from dispatcher.commands.context import Context
@@ -18,6 +18,9 @@ from dispatcher.mail.sender import Sender
 from dispatcher.mail.whitelist import Whitelist
 from dispatcher.runs.report import HostResult
 from dispatcher.settings import Permissions
+
+if TYPE_CHECKING:  # jobs are made of commands
+    from dispatcher.jobs.standing import Queue
 
 DISPATCHER = "dispatcher"  # stands where a result names a server
 
@@ -36,6 +39,7 @@ class Desk:
     context: Context
     permissions: Permissions
     language: str  # of whoever is put on the list
+    queue: Queue
 
 
 class LocalCommand(Command):

@@ -12,6 +12,7 @@ from dispatcher.commands.local import Desk, LocalCommand
 from dispatcher.commands.parser import available
 from dispatcher.inventory import InventorySource
 from dispatcher.jobs.job import Job
+from dispatcher.jobs.standing import Queue
 from dispatcher.mail.permissions import denied, may
 from dispatcher.mail.senders import shell_account
 from dispatcher.mail.whitelist import Whitelist
@@ -55,6 +56,7 @@ class LocalRunner:
                 context=context,
                 permissions=self._settings.permissions,
                 language=self._settings.language,
+                queue=Queue(connection, asker, job.id, self._composer.result),
             )
             outcome = command.carry_out(desk, check=job.order.check)
             status = "failed" if outcome.outcome == "failed" else "successful"

@@ -136,7 +136,7 @@ class Store:
         """Return the job that a confirmation is about. Raises NotFoundError when there is none."""
         mine = select(confirmations.c.job_id).where(confirmations.c.id == confirmation)
         with transaction(self.engine) as connection:
-            return self._job(connection, connection.execute(mine).scalar() or 0)
+            return self.one(connection, connection.execute(mine).scalar() or 0)
 
     def overdue(self, now: float) -> list[Job]:
         """Return the jobs that nobody has confirmed in time."""
@@ -147,7 +147,7 @@ class Store:
             .order_by(jobs.c.id)
         )
         with transaction(self.engine) as connection:
-            return [self._job(connection, job_id) for job_id in connection.execute(late).scalars()]
+            return [self.one(connection, job_id) for job_id in connection.execute(late).scalars()]
 
     def expire(self, job: Job, reply: Reply | None) -> bool:
         """End a job that nobody has confirmed, and post what its sender is told, as one. False: too late."""
@@ -212,7 +212,7 @@ class Store:
                     lease_until=now + self.lease if leased else None,
                 )
             )
-            return self._job(connection, found.id)
+            return self.one(connection, found.id)
 
     def renew(self, job: Job) -> bool:
         """Say that who works on the job is alive. False: the job has been given up or canceled."""
@@ -282,7 +282,7 @@ class Store:
         running is marked: its worker ends it (``listening.py``) and replies. One that has ended stays so.
         """
         connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
-        job = cls._job(connection, job_id)
+        job = cls.one(connection, job_id)
         if job.state.terminal or job.canceled_by:
             return job
         values: dict[str, Any] = {"canceled_by": by}
@@ -296,7 +296,7 @@ class Store:
             if job.order.sender:
                 cls._post(connection, compose(job, report), job_id, job.order.message_id)
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
-        return cls._job(connection, job_id)
+        return cls.one(connection, job_id)
 
     def canceled(self, job: Job) -> bool:
         """Whether a person wants a job of ours to end; read without holding anybody up."""
@@ -310,7 +310,7 @@ class Store:
         Raises NotFoundError, and NotNowError for one that may not be tried again, or was before.
         """
         with transaction(self.engine) as connection:
-            job = self._job(connection, job_id)
+            job = self.one(connection, job_id)
             unconfirmed = exists().where(confirmations.c.job_id == job_id, confirmations.c.used_at.is_(None))
             later = connection.execute(select(jobs.c.id).where(jobs.c.retry_of == job_id)).scalar()
             if later is not None:
@@ -326,7 +326,7 @@ class Store:
                 )
             thread = f"{job.order.references} {job.order.message_id or ''}".strip()
             again = replace(job.order, message_id=None, references=thread, retry_of=job_id)
-            return self._job(connection, self._insert(connection, again, Owner.SERVE, claim=None))
+            return self.one(connection, self._insert(connection, again, Owner.SERVE, claim=None))
 
     @classmethod
     def announce(cls, connection: Connection, replies: Sequence[Reply]) -> None:
@@ -354,7 +354,7 @@ class Store:
     def job(self, job_id: int) -> Job:
         """Return one job. Raises StoreError when there is none of this number."""
         with transaction(self.engine) as connection:
-            return self._job(connection, job_id)
+            return self.one(connection, job_id)
 
     def recent(self, limit: int, state: State | None = None) -> list[Job]:
         """Return the newest jobs, newest first."""
@@ -362,7 +362,7 @@ class Store:
         with transaction(self.engine) as connection:
             self._recover(connection)
             found = connection.execute(query if state is None else query.where(jobs.c.state == state.value))
-            return [self._job(connection, job_id) for job_id in found.scalars()]
+            return [self.one(connection, job_id) for job_id in found.scalars()]
 
     def _insert(
         self,
@@ -456,7 +456,8 @@ class Store:
         connection.execute(update(job_servers).where(job_servers.c.job_id == job_id).values(unfinished=False))
 
     @staticmethod
-    def _job(connection: Connection, job_id: int) -> Job:
+    def one(connection: Connection, job_id: int) -> Job:
+        """Return one job within the caller's transaction. Raises NotFoundError."""
         row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
         if row is None:
             raise NotFoundError(f"O job {job_id} não existe.", "Veja os que existem com: athome jobs list")

@@ -48,6 +48,7 @@ class Thread:
     language: str
     about: str | None = None  # Message-ID
     references: str = ""
+    cause: str = ""  # of the mail, where it is not the mail that it answers
 
     @classmethod
     def of(cls, sender: Sender, message: Message) -> Thread:
@@ -56,8 +57,12 @@ class Thread:
 
     @classmethod
     def of_order(cls, order: Order) -> Thread:
-        """Return the thread of the mail that ordered a job."""
-        return cls(order.sender or "", order.language, order.message_id, order.references)
+        """Return the thread of the mail that ordered a job; of one tried again, where it was answered."""
+        to = order.sender or ""
+        if order.retry_of is None:
+            return cls(to, order.language, order.message_id, order.references)
+        earlier, _, about = order.references.rpartition(" ")
+        return cls(to, order.language, about or None, earlier, f"retry of job {order.retry_of}")
 
 
 class Composer:
@@ -143,7 +148,7 @@ class Composer:
         domain = self._address.rpartition("@")[2]
         tokens = self._settings.tokens
         key = identity.derived_key(tokens.pepper() if tokens else b"")
-        message_id = identity.message_id(key, kind, to.recipient, cause or to.about, domain)
+        message_id = identity.message_id(key, kind, to.recipient, cause or to.cause or to.about, domain)
         html = EmailMessage(self._policy)
         html.set_content(rendered.html, subtype="html")
         html.add_related(self._logo, "image", "png", cid="<logo>", disposition="inline", filename="logo.png")

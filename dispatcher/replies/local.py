@@ -9,7 +9,7 @@ from dispatcher.commands import COMMANDS
 from dispatcher.jobs.job import Job
 from dispatcher.mail.sender import Sender
 from dispatcher.mail.whitelist import Change, Whitelist
-from dispatcher.replies import table
+from dispatcher.replies import standing, table
 from dispatcher.replies.compose import Composer, Reply, Thread
 from dispatcher.replies.result import view
 from dispatcher.replies.sentences import RESULTS, fill
@@ -39,8 +39,29 @@ def help_(composer: Composer, job: Job, report: Report) -> Reply:
     return composer.compose("help", Thread.of_order(job.order), values)
 
 
+def jobs(composer: Composer, job: Job, report: Report) -> Reply:
+    """Show where jobs stand, or what became of a cancel."""
+    order = job.order
+    shown, data = view(report, order, order.language), report.hosts[0].data
+    listed = standing.rows(data.get("jobs", []), order.language)
+    ends = [row.id for row in listed if row.finished_at is None]
+    values = {
+        "job": job, "report": report, "view": shown, "jobs": listed, "rest": data.get("rest", 0),
+        "ended": standing.rows(data["ended"], order.language) if "ended" in data else None,
+        "paused": data.get("paused", []),
+        "said": "" if order.keyword == "STATUS" and listed else shown.servers[0].said,
+        "cancelable": ends[0] if ends and order.keyword == "STATUS" else None,
+    }  # fmt: skip
+    return composer.compose("jobs", Thread.of_order(order), values)
+
+
 # By keyword: how a local command's result is shown. One that is not here is shown as every other result.
-ANSWERS: Mapping[str, Callable[[Composer, Job, Report], Reply]] = {"WHITELIST": whitelist, "AJUDA": help_}
+ANSWERS: Mapping[str, Callable[[Composer, Job, Report], Reply]] = {
+    "WHITELIST": whitelist,
+    "AJUDA": help_,
+    "STATUS": jobs,
+    "CANCELAR": jobs,
+}
 
 
 def answer(composer: Composer, job: Job, report: Report) -> Reply:

@@ -20,7 +20,7 @@ from dispatcher.replies.visible import visible
 RESULTS: dict[str, Entry] = (
     fail2ban.RESULTS | mac_binding.RESULTS | audio.RESULTS | local.RESULTS | runs.RESULTS
 )
-NOTICES: dict[str, Entry] = fail2ban.NOTICES | mac_binding.NOTICES | audio.NOTICES
+NOTICES: dict[str, Entry] = fail2ban.NOTICES | mac_binding.NOTICES | audio.NOTICES | local.NOTICES
 ENTRIES: dict[str, Entry] = RESULTS | NOTICES | PROBLEMS
 
 _UNKNOWN = N_("O servidor respondeu com o código {code}.")

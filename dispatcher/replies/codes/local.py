@@ -1,4 +1,4 @@
-"""What came of the commands that the dispatcher itself carries out: the whitelist and the help."""
+"""What came of the commands that the dispatcher itself carries out: the whitelist, the help, the jobs."""
 
 from dispatcher.i18n import N_
 from dispatcher.replies.codes.entry import Entry
@@ -56,8 +56,69 @@ RESULTS: dict[str, Entry] = {
         headline=N_("{address} é o último administrador"),
         advice=N_("Autorize outro administrador antes."),
     ),
+    "status.shown": Entry(
+        N_("Jobs que não terminaram: {count:number}."),
+        headline=N_("jobs que não terminaram: {count:number}"),
+        verdict=N_("Situação"),
+    ),
+    "status.nothing": Entry(
+        N_("Nenhum job espera nem está em execução."),
+        headline=N_("nenhum job em andamento"),
+        verdict=N_("Situação"),
+    ),
+    "status.one": Entry(N_("Job {id}"), headline=N_("job {id}"), verdict=N_("Situação")),
+    "job.unknown": Entry(
+        N_("Não há um job {id} seu."),
+        headline=N_("não há um job {id} seu"),
+        advice=N_("Envie STATUS para ver os seus jobs e os números deles."),
+    ),
+    "cancel.done": Entry(
+        N_("O job {id} saiu da fila e não será executado."),
+        would=N_("O job {id} seria cancelado: ainda não começou."),
+        headline=N_("o job {id} está cancelado"),
+        would_headline=N_("o job {id} seria cancelado"),
+        advice=N_("Quem o pediu recebe a resposta final dele, que diz quem o cancelou."),
+    ),
+    "cancel.stopping": Entry(
+        N_("O job {id} está em execução e é interrompido agora. O que já foi feito fica feito."),
+        would=N_("O job {id} está em execução e seria interrompido."),
+        headline=N_("o job {id} está sendo interrompido"),
+        would_headline=N_("o job {id} seria interrompido"),
+        advice=N_(
+            "A resposta final dele vai a quem o pediu e diz o que chegou a ser feito em cada servidor."
+        ),
+    ),
+    "cancel.already": Entry(
+        N_("O job {id} já está sendo interrompido, a pedido de {by}."),
+        headline=N_("o job {id} já está sendo interrompido"),
+        verdict=N_("Nada precisou mudar"),
+    ),
+    "cancel.ended": Entry(
+        N_("O job {id} já terminou: não há o que cancelar."),
+        headline=N_("o job {id} já terminou"),
+        advice=N_(
+            "CANCELAR não desfaz o que foi feito. Se há como desfazer, a resposta final desse job diz como."
+        ),
+    ),
+    "cancel.itself": Entry(
+        N_("O job {id} é este próprio pedido."), headline=N_("o job {id} é este próprio pedido")
+    ),
     "whitelist.not_allowed": Entry(
         N_("Só um administrador muda a lista, e você não é mais um."),
         headline=N_("só um administrador muda a lista"),
     ),
+}
+
+# What a job waits for.
+NOTICES: dict[str, Entry] = {
+    "queue.confirmation": Entry(N_("Espera que quem o mandou responda ao pedido de confirmação.")),
+    "queue.paused": Entry(N_("A fila de {server} está em pausa.")),
+    "queue.paused_because": Entry(N_("A fila de {server} está em pausa: {reason}")),
+    "queue.behind": Entry(N_("Na fila de {servers}, vem depois destes jobs: {jobs}.")),
+    "queue.behind_many": Entry(
+        N_("Na fila de {servers}, {ahead:number} jobs vêm antes; os primeiros são {jobs}.")
+    ),
+    "queue.later": Entry(N_("A execução se perdeu com a máquina que a fazia e recomeça em instantes.")),
+    "queue.version": Entry(N_("Espera uma versão mais nova do programa.")),
+    "queue.worker": Entry(N_("Começa assim que houver um lugar livre.")),
 }

@@ -21,6 +21,8 @@ PROBLEMS: dict[str, Entry] = {
         N_("O assunto é longo demais. Esperado: um só comando, de no máximo {limit} caracteres.")
     ),
     "command.unknown": Entry(N_("O comando não existe. Esperado: um destes: {known}.")),
+    "job.number_missing": Entry(N_("Falta o número do job. Esperado: um, como 12; STATUS mostra os seus.")),
+    "job.number": Entry(N_("Não é o número de um job. Esperado: um só, como 12; STATUS mostra os seus.")),
     "whitelist.action": Entry(N_("Falta dizer o que fazer com a lista. Esperado: um destes: {known}.")),
     "whitelist.address_missing": Entry(N_("Falta o endereço de e-mail. Esperado: um, como ana@example.com.")),
     "whitelist.address_invalid": Entry(

@@ -12,18 +12,22 @@ from dispatcher.jobs import schema
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.job import Order, State
 from dispatcher.jobs.local import LocalRunner
+from dispatcher.jobs.pauses import Pauses
 from dispatcher.jobs.store import Delivery, Store
 from dispatcher.jobs.worker import Worker
 from dispatcher.mail.proof import Pending, Proof
 from dispatcher.mail.senders import Senders
 from dispatcher.replies import local
 from dispatcher.replies.compose import Composer
+from dispatcher.runs.report import Report
 from dispatcher.settings import Mail, Runs, Settings
 from tests.unit.inventories import FLEET
 
 ADMIN, CHIEF, NEW = "admin@example.com", "chefe@example.com", "nova@example.com"
+ANA, BIA = "ana@example.com", "bia@example.com"
 SETTINGS = Settings(mail=Mail(address="athome@example.com", authserv_id="mail.example.com"))
 COMPOSER = Composer(SETTINGS)
+DONE = Report(status="successful")
 
 
 class Fleet(InventorySource):
@@ -37,11 +41,12 @@ class Fleet(InventorySource):
 
 
 @pytest.fixture
-def store(tmp_path):
-    made = Store(connect(f"sqlite:///{tmp_path}/athome.db"))
+def store(database):
+    made = Store(connect(database))
     for address in (ADMIN, CHIEF):
         Senders(made.engine).add(address, "administrador")
-    return made
+    yield made
+    made.engine.dispose()
 
 
 @pytest.fixture
@@ -187,3 +192,87 @@ def test_a_confirmed_change_starts_once(store, worker):
     )
     worker.work(store.claim())
     assert Senders(store.engine).get(NEW)
+
+
+def asked(store, worker, subject, sender, number) -> tuple[str, str]:
+    """Send a command, let it be carried out, and return the code and the answer's text."""
+    take(store, subject, sender, number)
+    report = worker.work(store.claim(only=("STATUS", "CANCELAR")))
+    with store.engine.begin() as connection:
+        mine = schema.outbox.c.about == f"<{number}@example.com>"
+        raw = connection.execute(select(schema.outbox.c.message).where(mine)).scalar_one()
+    mail = email.message_from_bytes(raw, policy=email.policy.default)
+    return report.hosts[0].code, mail.get_body(("plain",)).get_content()
+
+
+@pytest.fixture
+def operators(store):
+    for address in (ANA, BIA):
+        Senders(store.engine).add(address, "operador")
+
+
+@pytest.mark.usefixtures("operators")
+def test_status_shows_ones_own_jobs_and_an_administrator_everybodys(store, worker):
+    """Each job with its state, its place, and what it waits for; of others only the number ahead is known."""
+    first = take(store, "CHECKIP=203.0.113.7", ANA, 1)
+    second = take(store, "CHECKIP=203.0.113.8", BIA, 2)
+    code, said = asked(store, worker, "STATUS", BIA, 3)
+    assert "status.shown" == code
+    assert f"Job {second}: na fila" in said
+    assert f"vem depois destes jobs: {first}" in said
+    assert "Lugar na fila: 2." in said
+    assert "203.0.113.7" not in said
+    assert f"CANCELAR {second}" in said
+    _code, said = asked(store, worker, "STATUS", ADMIN, 4)
+    assert f"De {ANA}." in said
+    assert f"De {BIA}." in said
+    Pauses(store.engine).pause("gv1p", "shell:root", "troca do disco")
+    assert "A fila de gv1p está em pausa: troca do disco" in asked(store, worker, "STATUS 1", ANA, 5)[1]
+    assert "job.unknown" == asked(store, worker, "STATUS 1", BIA, 6)[0]
+    assert "job.unknown" == asked(store, worker, "STATUS 999", BIA, 7)[0]
+
+
+@pytest.mark.usefixtures("operators")
+def test_a_cancel_ends_what_waits_and_tells_its_sender_in_its_thread(store, worker):
+    """The canceler hears the outcome, the job's sender the one terminal reply, which says who it was."""
+    job_id = take(store, "CHECKIP=203.0.113.7", ANA, 1)
+    assert "job.unknown" == asked(store, worker, f"CANCELAR {job_id}", BIA, 2)[0]
+    assert "cancel.done" == asked(store, worker, f"CANCELAR {job_id} SIMULAR", ADMIN, 3)[0]
+    assert State.QUEUED is store.job(job_id).state
+    assert "cancel.done" == asked(store, worker, f"CANCELAR {job_id}", ADMIN, 4)[0]
+    assert State.CANCELED is store.job(job_id).state
+    with store.engine.begin() as connection:
+        mine = schema.outbox.c.job_id == job_id
+        (row,) = connection.execute(select(schema.outbox).where(mine)).all()
+    mail = email.message_from_bytes(row.message, policy=email.policy.default)
+    assert (ANA, "<1@example.com>") == (row.recipient, mail["In-Reply-To"])
+    assert f"Cancelado por {ADMIN}." in mail.get_body(("plain",)).get_content()
+    assert "cancel.ended" == asked(store, worker, f"CANCELAR {job_id}", ANA, 5)[0]
+    again = store.retry(job_id)
+    result = COMPOSER.result(again, DONE)
+    assert row.message_id != result.message_id
+    assert b"In-Reply-To: <1@example.com>" in result.mime
+
+
+@pytest.mark.usefixtures("operators")
+def test_a_running_job_is_asked_to_end(store, worker):
+    """Its worker ends it; to ask twice, or to cancel the request itself, is answered as what it is."""
+    job_id = take(store, "CHECKIP=203.0.113.7", ANA, 1)
+    job = store.claim()
+    assert "cancel.stopping" == asked(store, worker, f"CANCELAR {job_id}", ANA, 2)[0]
+    assert store.canceled(job)
+    code, said = asked(store, worker, f"CANCELAR {job_id}", ADMIN, 3)
+    assert ("cancel.already", True) == (code, f"a pedido de {ANA}" in said)
+    assert "cancel.itself" == asked(store, worker, "CANCELAR 4", ANA, 4)[0]
+    assert "sendo interrompido" in asked(store, worker, "STATUS", ANA, 5)[1]
+
+
+@pytest.mark.usefixtures("operators")
+def test_a_job_whose_worker_died_after_it_was_canceled_is_not_run_again(store, worker):
+    """Queued again, it ends with the reply that says who canceled it, and no playbook starts."""
+    job_id = take(store, "CHECKIP=203.0.113.7", ANA, 1)
+    store.claim()
+    store.cancel(job_id, ANA, COMPOSER.result)
+    assert [job_id] == store.requeue()
+    assert "canceled" == worker.work(store.claim()).status
+    assert "Cancelado a seu pedido." in mails(store)[f"{ANA} result"]

@@ -9,7 +9,7 @@ import base64
 import email
 import email.policy
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from email.message import EmailMessage
@@ -20,6 +20,8 @@ from dispatcher.commands.context import Context
 from dispatcher.commands.local import Desk, LocalCommand
 from dispatcher.commands.parser import InvalidCommand, parse
 from dispatcher.jobs.job import Job, Order, Owner, State
+from dispatcher.jobs.pauses import Pause
+from dispatcher.jobs.standing import Queue, Standing
 from dispatcher.mail.message import Message
 from dispatcher.mail.permissions import Denied, may
 from dispatcher.mail.senders import Sender
@@ -27,7 +29,7 @@ from dispatcher.mail.whitelist import Change, Whitelist
 from dispatcher.replies import confirming, local
 from dispatcher.replies.compose import Composer, Reply
 from dispatcher.replies.notices import Notices
-from dispatcher.runs.report import Diff, HostResult, Notice, Progress, Report
+from dispatcher.runs.report import Diff, HostResult, Notice, Progress, Report, canceled
 from dispatcher.settings import Branding, Mail, Settings
 from tests.unit.inventories import FLEET
 
@@ -324,12 +326,72 @@ def _instead(sender: Sender) -> dict:
     return {kind: kind.example for kind in _permitted(sender).values() if kind.role}
 
 
-def carried_out(subject: str, language="pt_BR", listed: Mapping[str, Sender] = LISTED) -> Reply:
+class Line(Queue):
+    """Jobs as they are given; nothing is read or written."""
+
+    def __init__(self, found: Sequence[Standing], *, everybody=False, paused: Sequence[Pause] = ()) -> None:
+        self.everybody = everybody
+        self._found, self._paused = found, paused
+
+    def unfinished(self, most: int) -> tuple[list[Standing], int]:
+        waiting = [one for one in self._found if not one.job.state.terminal]
+        return waiting[:most], len(waiting[most:])
+
+    def ended(self, most: int, without: Collection[str]) -> list[Standing]:  # noqa: ARG002 - none of these
+        return [one for one in self._found if one.job.state.terminal][:most]
+
+    def one(self, job_id: int) -> Standing | None:
+        return next((one for one in self._found if one.job.id == job_id), None)
+
+    def paused(self) -> list[Pause]:
+        return list(self._paused)
+
+    def cancel(self, job_id: int) -> Job:
+        return replace(self.one(job_id).job, canceled_by="ana@example.com")
+
+    def itself(self, job_id: int) -> bool:
+        return job_id == 42
+
+
+def standing(
+    job_id: int, state: State, *waits: Notice, ahead=0, sender="ana@example.com", **more
+) -> Standing:
+    one = job()
+    moments = {"started_at": AT} if state not in (State.QUEUED, State.AWAITING_CONFIRMATION) else {}
+    moments |= {"finished_at": AT} if state.terminal else {}
+    known = replace(one, id=job_id, state=state, order=replace(one.order, sender=sender), **moments, **more)
+    return Standing(job=known, ahead=ahead, waits=waits)
+
+
+def in_line() -> list[Standing]:
+    behind = {"servers": ["gv1p", "gv2p"], "jobs": [38, 39], "ahead": 2}
+    paused = {"server": "gv1p", "reason": "troca do disco até as 18h"}
+    return [
+        standing(38, State.RUNNING),
+        standing(39, State.RUNNING, canceled_by="ana@example.com"),
+        standing(
+            40, State.QUEUED, Notice(code="queue.paused_because", data=paused),
+            Notice(code="queue.behind", data=behind), ahead=2, sender=f"{'bia' * 20}@example.com",
+        ),
+        standing(41, State.AWAITING_CONFIRMATION, Notice(code="queue.confirmation")),
+        standing(37, State.PARTIAL, report=_partial()),
+        standing(36, State.CANCELED),
+    ]  # fmt: skip
+
+
+def status(subject="STATUS", language="pt_BR", **options) -> Reply:
+    return carried_out(subject, language, queue=Line(in_line(), **options))
+
+
+def carried_out(
+    subject: str, language="pt_BR", listed: Mapping[str, Sender] = LISTED, queue: Queue | None = None
+) -> Reply:
     order = ordered(subject, language)
     asker = listed["ana@example.com"]
     desk = Desk(
         whitelist=_Listed(listed), asker=asker, commands=_permitted(asker),
         context=Context((), FLEET, AT, COMMANDS), permissions=SETTINGS.permissions, language=language,
+        queue=queue or Line(()),
     )  # fmt: skip
     outcome = order.command().carry_out(desk, check=order.check)
     status = "failed" if outcome.outcome == "failed" else "successful"
@@ -432,6 +494,15 @@ SAMPLES: dict[str, Callable[[], Reply]] = {
     "help-en": lambda: carried_out("AJUDA", "en"),
     "help-macchange": lambda: carried_out("AJUDA MACCHANGE"),
     "help-whitelist": lambda: carried_out("AJUDA WHITELIST"),
+    "status": lambda: status(everybody=True, paused=(Pause("gv1p", AT, "shell:ana", "troca do disco"),)),
+    "status-en": lambda: status(language="en"),
+    "status-nothing": lambda: carried_out("STATUS"),
+    "status-one": lambda: status("STATUS 37"),
+    "status-unknown": lambda: status("STATUS 99"),
+    "cancel-stopping": lambda: status("CANCELAR 38"),
+    "cancel-preview": lambda: status("CANCELAR 40 SIMULAR"),
+    "cancel-ended": lambda: status("CANCELAR 37"),
+    "canceled": lambda: result(canceled("bia@example.com", "ana@example.com", check=False)),
     "hostile": lambda: result(_hostile(), subject="CHECKIP=" + "2001:db8:" * 60),
     "large": lambda: result(_large()),
 }
