@@ -22,7 +22,7 @@ from tests.road import OPERATOR
 SERVERS = ("gv1p", "gv2p", "gv3p")
 LEASE = 6  # seconds; at least 60 in the settings
 SENT_DELAY = 5  # seconds, until the copy of a mail that was taken is there
-KINDS = ("service", "service at work", "guard", "ansible", "ssh")  # of processes
+KINDS = {"service": 2, "service at work": 3, "guard": 1, "ansible": 1, "ssh": 1}  # of processes: how often
 _AGAIN = 0.5  # seconds until what has ended is started again, as systemd's RestartSec
 _INVENTORY = """
 all:

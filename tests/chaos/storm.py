@@ -96,7 +96,7 @@ class Storm:
 
     def _kill(self) -> None:
         while not self._calm.wait(self._chance.uniform(*self._pause)):
-            kind = self._chance.choice(KINDS)
+            kind = self._chance.choices(list(KINDS), list(KINDS.values()))[0]
             found = ours(self._machines).get(kind)
             if found and kill(self._chance.choice(found)):
                 self.kills[kind] += 1

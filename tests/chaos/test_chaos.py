@@ -22,7 +22,6 @@ DISK = "64m"
 # A crash of PostgreSQL loses nothing that it has said to be committed; the machine itself does not crash.
 DURABLE = ("fsync=off", "full_page_writes=off")
 SEED = 6
-PAUSE = (0.2, 1.5)  # seconds between two kills
 
 
 def command(number: int) -> str:
@@ -61,13 +60,13 @@ def waited(look, otherwise, patience):
 
 
 @pytest.mark.parametrize(
-    ("count", "rounds", "interrupted", "patience"),
-    [(16, 1, 2, 90), pytest.param(300, 8, 60, 900, marks=pytest.mark.long)],
+    ("count", "rounds", "interrupted", "pause", "patience"),
+    [(16, 1, 2, (0.2, 1.5), 90), pytest.param(200, 6, 20, (0.5, 3.0), 900, marks=pytest.mark.long)],
     ids=["short", "long"],
 )
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_whatever_crashes_each_command_is_answered_once_and_no_two_runs_meet(
-    lab, copies, disk, tmp_path, *, kind, count, rounds, interrupted, patience, record_property
+    lab, copies, disk, tmp_path, *, kind, count, rounds, interrupted, pause, patience, record_property
 ):
     """Every process is killed, every server restarted, the disk full: lost 0, overlaps 0, one answer each."""
     record.forget()
@@ -84,7 +83,7 @@ def test_whatever_crashes_each_command_is_answered_once_and_no_two_runs_meet(
         outages = Outages(machines, disk, server)
         began = time.monotonic()
         storm = weather(machines, staff, outages, engine, lab, count=count, rounds=rounds,
-                        interrupted=interrupted, patience=patience)  # fmt: skip
+                        interrupted=interrupted, pause=pause, patience=patience)  # fmt: skip
         figures = verify(lab, engine, staff, machines)
     seconds = round(time.monotonic() - began)
     figures |= {"seconds": seconds, "kills": dict(storm.kills), "noticed": outages.noticed}
@@ -94,7 +93,7 @@ def test_whatever_crashes_each_command_is_answered_once_and_no_two_runs_meet(
     assert all(outages.noticed.values()), f"an outage that nobody has noticed: {outages.noticed}"
 
 
-def weather(machines, staff, outages, engine, lab, *, count, rounds, interrupted, patience):
+def weather(machines, staff, outages, engine, lab, *, count, rounds, interrupted, pause, patience):
     """Have all commands sent and all goes wrong that can; return when it is over and all has ended.
 
     It goes on until so many jobs have been interrupted, and each kind of process has been killed: what hits
@@ -115,7 +114,7 @@ def weather(machines, staff, outages, engine, lab, *, count, rounds, interrupted
     for machine in machines:
         machine.start()
     writer = Thread(target=write)
-    storm = Storm(machines, SEED, PAUSE)
+    storm = Storm(machines, SEED, pause)
     with storm.rages():
         try:
             writer.start()
