@@ -29,6 +29,15 @@ KEEP_NONE = (
     "postconf -X sender_bcc_maps recipient_delimiter; postfix reload;"
     " sed -i /lmtp_save_to_detail_mailbox/d /etc/dovecot/dovecot.conf; doveadm reload"
 )
+# A lab without systemd has their own programs.
+STOP = {
+    "dovecot": "systemctl stop dovecot || doveadm stop",
+    "postfix": "systemctl stop postfix || postfix stop",
+}
+START = {
+    "dovecot": "systemctl start dovecot || dovecot",
+    "postfix": "systemctl start postfix || postfix start",
+}
 _HURRY = "postqueue -f"  # what could not be delivered would be tried again in five minutes
 
 
@@ -123,23 +132,23 @@ class Outages:
     def dovecot_restarts(self) -> None:
         """Nobody can be read from, or delivered to; then everybody logs in anew."""
         before = self._said("mailbox: again in")
-        on_mail_host("systemctl stop dovecot")
+        on_mail_host(STOP["dovecot"])
         self._until("Dovecot", lambda: self._said("mailbox: again in") > before)
-        on_mail_host("systemctl start dovecot")
+        on_mail_host(START["dovecot"])
         on_mail_host(_HURRY)
 
     def postfix_restarts(self) -> None:
         """In the middle of whatever it does."""
-        on_mail_host("systemctl restart postfix")
+        on_mail_host(f"({STOP['postfix']}); {START['postfix']}")
         on_mail_host(_HURRY)
 
     def smtp_is_away(self) -> None:
         """Answers wait, and commands with their senders' servers."""
         words = "outbox: again in"
         before = self._said(words)
-        on_mail_host("systemctl stop postfix")
+        on_mail_host(STOP["postfix"])
         self._until("SMTP", lambda: self._said(words) > before)
-        on_mail_host("systemctl start postfix")
+        on_mail_host(START["postfix"])
         on_mail_host(_HURRY)
 
     def disk_fills(self) -> None:
