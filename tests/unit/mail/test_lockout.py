@@ -16,7 +16,7 @@ from dispatcher.mail.proof import Pending
 from dispatcher.replies.compose import Composer
 from dispatcher.replies.notices import Notices
 from dispatcher.settings import Settings
-from tests.unit.mail.conftest import MAIL, TOKENS
+from tests.unit.mail.conftest import MAIL, PEPPER, TOKENS
 from tests.unit.mail.mails import on_the_wire, raw_message
 
 OPERATOR, ADMIN = "operador@lab.example", "admin@lab.example"
@@ -24,6 +24,12 @@ RIGHT, WRONG = "[7E57C0DE] CHECKIP=203.0.113.7", "[7E57BAD0] CHECKIP=203.0.113.7
 RESULTS_ONLY = MAIL.model_copy(
     update={"authentication": "results_only"}
 )  # signatures have tests of their own
+
+
+@pytest.fixture(autouse=True)
+def pepper(monkeypatch):
+    """The key of the tokens, from which that of the replies' Message-IDs follows."""
+    monkeypatch.setenv("ATHOME_TOKEN_PEPPER", PEPPER.decode())
 
 
 class Desk:
