@@ -149,7 +149,7 @@ def looked_at(judge, raw: bytes) -> Decision:
 
 
 def without_addresses(verdict: Decision) -> Decision:
-    """Leave out what is kept as somebody wrote it: who puts a token into an address has shown it to everybody."""
+    """Leave out what is kept as somebody wrote it: who puts a token into an address has shown it to all."""
     if verdict.message is None:
         return verdict
     message = dataclasses.replace(verdict.message, sender="", message_id="", references="")
