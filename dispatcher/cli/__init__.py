@@ -20,6 +20,7 @@ from dispatcher.cli.health import health
 from dispatcher.cli.jobs import jobs
 from dispatcher.cli.outbox import outbox
 from dispatcher.cli.purge import purge
+from dispatcher.cli.queue import queue
 from dispatcher.cli.run import run
 from dispatcher.cli.senders import senders
 from dispatcher.cli.serve import serve
@@ -52,6 +53,7 @@ for command in (
     serve,
     work,
     jobs,
+    queue,
     outbox,
     senders,
     tokens,

@@ -1,4 +1,4 @@
-"""``athome jobs``: what has been asked for, and what came of it."""
+"""``athome jobs``: what has been asked for, what came of it, and what a person does about it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,22 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from dispatcher.cli.show import job_json, language, report, standing
-from dispatcher.jobs.database import connect
+from dispatcher.cli.follow import follow as followed
+from dispatcher.cli.show import job_json, language, language_name, report, standing, waited_for
+from dispatcher.errors import NotNowError
+from dispatcher.jobs.database import connect, reading
 from dispatcher.jobs.job import State
+from dispatcher.jobs.pauses import Pauses
+from dispatcher.jobs.standing import standing as where
 from dispatcher.jobs.store import Store
+from dispatcher.mail.senders import shell_account
+from dispatcher.replies.compose import Composer
 from dispatcher.settings import load
 
 
 @click.group()
 def jobs() -> None:
-    """Mostra os jobs: os comandos aceitos, seu estado e seu resultado."""
+    """Mostra os jobs: os comandos aceitos, seu estado e seu resultado; cancela e repete."""
 
 
 @jobs.command("list")
@@ -34,7 +40,9 @@ def jobs() -> None:
 def list_jobs(settings_path: Path, limit: int, state: str | None, *, as_json: bool) -> None:
     """Lista os jobs, os mais novos primeiro."""
     settings = load(settings_path)
-    found = Store(connect(settings.job_store)).recent(limit, State(state) if state else None)
+    engine = connect(settings.job_store)
+    found = Store(engine).recent(limit, State(state) if state else None)
+    paused = [pause.server for pause in Pauses(engine).all()]
     if as_json:
         click.echo(json.dumps([job_json(job) for job in found], ensure_ascii=False, indent=2))
         return
@@ -46,7 +54,7 @@ def list_jobs(settings_path: Path, limit: int, state: str | None, *, as_json: bo
         created = job.created_at.astimezone(settings.zone).strftime("%d/%m/%Y %H:%M:%S")
         command = job.order.subject + (" SIMULAR" if job.order.check else "")
         sender = job.order.sender or _("terminal")
-        state, servers = standing(job, settings.zone), " ".join(job.order.servers)
+        state, servers = standing(job, settings.zone, paused), " ".join(job.order.servers)
         row = (str(job.id), created, state, command, sender, servers)
         table.add_row(*map(escape, row))
     # Into a pipe or a file each job is one line, however long.
@@ -56,12 +64,21 @@ def list_jobs(settings_path: Path, limit: int, state: str | None, *, as_json: bo
 
 @jobs.command("show")
 @click.argument("job_id", metavar="JOB", type=int)
+@click.option("--follow", is_flag=True, help="Acompanha até o fim: o que o Ansible diz, à medida que diz.")
 @click.option("--json", "as_json", is_flag=True, help="Saída em JSON.")
 @click.pass_obj
-def show_job(settings_path: Path, job_id: int, *, as_json: bool) -> None:
-    """Mostra um JOB com seu resultado em cada servidor."""
+def show_job(settings_path: Path, job_id: int, *, follow: bool, as_json: bool) -> None:
+    """Mostra um JOB com seu resultado em cada servidor.
+
+    Ctrl-C deixa de acompanhar; o job continua (athome jobs cancel o encerra).
+    """
     settings = load(settings_path)
-    job = Store(connect(settings.job_store)).job(job_id)
+    store = Store(connect(settings.job_store))
+    if follow:
+        followed(settings, store, job_id, Console(highlight=False, soft_wrap=True, stderr=as_json))
+    with reading(store.engine) as connection:
+        seen = where(connection, store.one(connection, job_id))
+    job = seen.job
     if as_json:
         click.echo(json.dumps(job_json(job), ensure_ascii=False, indent=2))
         return
@@ -71,6 +88,12 @@ def show_job(settings_path: Path, job_id: int, *, as_json: bool) -> None:
     table.add_row("Job", str(job.id))
     table.add_row(_("Comando"), escape(job.order.subject + (" SIMULAR" if job.order.check else "")))
     table.add_row(_("Estado"), standing(job, settings.zone))
+    for said in waited_for(seen, language_name()):
+        table.add_row(_("Espera"), escape(said))
+    if job.canceled_by:
+        table.add_row(_("Cancelado por"), escape(job.canceled_by))
+    if job.order.retry_of:
+        table.add_row(_("Repete o job"), str(job.order.retry_of))
     table.add_row(_("Servidores"), escape(", ".join(job.order.servers)))
     table.add_row(_("De"), escape(job.order.sender or _("terminal")))
     for title, moment in (
@@ -88,3 +111,40 @@ def show_job(settings_path: Path, job_id: int, *, as_json: bool) -> None:
     ansible = settings.state_dir / "runs" / str(job.id) / "artifacts" / "stdout"
     if ansible.is_file():
         console.print(Text(_("O que o Ansible disse:") + f" {ansible}", style="dim"))
+
+
+@jobs.command()
+@click.argument("job_id", metavar="JOB", type=int)
+@click.pass_obj
+def cancel(settings_path: Path, job_id: int) -> None:
+    """Cancela um JOB que não terminou: o que espera sai da fila, o que está em execução é interrompido.
+
+    Quem o pediu por e-mail recebe a resposta final, que diz quem o cancelou.
+    """
+    settings = load(settings_path)
+    job = Store(connect(settings.job_store)).cancel(job_id, shell_account(), Composer(settings).result)
+    _ = language().gettext
+    if not job.canceled_by:
+        state = standing(job, settings.zone)
+        raise NotNowError(
+            _("O job {0} já terminou ({1}): não há o que cancelar.").format(job_id, state),
+            _("O que ele fez está em: athome jobs show {0}").format(job_id),
+        )
+    if job.state.terminal:
+        click.echo(_("Job {0} cancelado.").format(job_id))
+    else:
+        click.echo(_("Job {0} é interrompido agora. Acompanhe: athome jobs show {0} --follow").format(job_id))
+
+
+@jobs.command()
+@click.argument("job_id", metavar="JOB", type=int)
+@click.pass_obj
+def retry(settings_path: Path, job_id: int) -> None:
+    """Põe de novo na fila um JOB que falhou, foi cancelado ou ficou pela metade, como um job novo.
+
+    É o mesmo comando, nos mesmos servidores. Quem o pediu por e-mail recebe mais uma resposta.
+    """
+    settings = load(settings_path)
+    job = Store(connect(settings.job_store)).retry(job_id)
+    words = language().gettext("Job {0} na fila; repete o {1}. Acompanhe: athome jobs show {0} --follow")
+    click.echo(words.format(job.id, job_id))

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timezone, tzinfo
 from gettext import NullTranslations
 from typing import Any
@@ -23,10 +23,11 @@ from dispatcher.commands.parser import Request, parse
 from dispatcher.i18n import translations
 from dispatcher.inventory import Inventory
 from dispatcher.jobs.job import Job, Order, State
+from dispatcher.jobs.standing import Standing
 from dispatcher.replies.recordings import Recordings
 from dispatcher.replies.result import ServerRow, label, view
 from dispatcher.replies.sentences import invented, sentence
-from dispatcher.replies.standing import STATES
+from dispatcher.replies.standing import STATES, rows, waits
 from dispatcher.runs.report import HostResult, Report
 
 _TOKEN = re.compile(r"^\s*\[[^\]]{0,64}\]")
@@ -146,15 +147,21 @@ def _local(console: Console, result: HostResult, *, check: bool) -> None:
                 table.add_row("", Text(f"{name}: {_(meaning)}", style="dim"))
     else:
         table.add_row(Text(sentence(result.code, result.data, language_name(), check=check)))
+        listed = [*result.data.get("jobs", ()), *result.data.get("ended", ())]
+        for row in rows(listed, language_name()):
+            text = "\n".join(
+                filter(None, (f"Job {row.id}: {row.label}", row.subject, row.sender, *row.lines))
+            )
+            table.add_row(Text(text))
     console.print(table)
 
 
-def _servers(console: Console, rows: Sequence[ServerRow]) -> None:
+def _servers(console: Console, servers: Sequence[ServerRow]) -> None:
     _ = language().gettext
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in (_("Servidor"), _("Resultado"), _("O que aconteceu")):
         table.add_column(title)
-    for server in rows:
+    for server in servers:
         said = "\n".join(filter(None, (server.said, *server.notices, server.detail)))
         table.add_row(escape(server.name), Text(server.label, style=_COLORS[server.outcome]), Text(said))
     console.print(table)
@@ -185,12 +192,20 @@ def _recordings(console: Console, shown: Recordings, zone: tzinfo) -> None:
         console.print(Text(f"\n{shown.instead.title} athome run '{shown.instead.subject}'"))
 
 
-def standing(job: Job, zone: tzinfo) -> str:
-    """Return where a job stands, and of one that may not start yet, why."""
+def waited_for(seen: Standing, language: str) -> tuple[str, ...]:
+    """Return what a job waits for, a sentence each."""
+    return waits((wait.model_dump() for wait in seen.waits), language)
+
+
+def standing(job: Job, zone: tzinfo, paused: Collection[str] = ()) -> str:
+    """Return where a job stands, and of one that may not start yet, why. ``paused``: servers."""
     _ = language().gettext
-    text = _(STATES[job.state.value])
+    state = "stopping" if job.canceled_by and not job.state.terminal else job.state.value
+    text = _(STATES[state])
     if job.state is not State.QUEUED:
         return text
+    if held := [name for name in job.order.locks if name in paused]:
+        return _("{0}: {1} em pausa").format(text, ", ".join(held))
     if job.too_new:
         return _("{0}: pede uma versão mais nova do programa").format(text)
     if job.not_before and job.not_before > datetime.now(timezone.utc):
@@ -211,6 +226,8 @@ def job_json(job: Job) -> dict[str, Any]:
         "attempts": job.attempts,
         "not_before": job.not_before.isoformat() if job.not_before else None,
         "too_new": job.too_new,
+        "canceled_by": job.canceled_by,
+        "retry_of": order.retry_of,
         "created_at": job.created_at.isoformat(),
         "started_at": job.started_at.isoformat() if job.started_at else None,
         "finished_at": job.finished_at.isoformat() if job.finished_at else None,

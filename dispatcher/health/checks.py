@@ -62,6 +62,7 @@ class Examination:
         if any(part.name == "mailbox" for part in self._parts()):
             looks["mailbox"] = self._mailbox
         looks |= {"outbox": self._outbox, "replies": self._replies, "queue": self._queue}
+        looks["pauses"] = self._pauses
         return [self._finding(name, "readiness", look) for name, look in looks.items()]
 
     def _finding(
@@ -211,6 +212,13 @@ class Examination:
         if oldest.seconds <= self._limits.oldest_job:
             return ("ok", said, "")
         return ("failing", said, _("O que o segura: athome jobs list --state running e --state queued."))
+
+    def _pauses(self) -> _Found:
+        _, seen = self._text, self._seen()
+        if not seen.paused:
+            return ("ok", _("Nenhuma fila está em pausa."), "")
+        said = _("Em pausa: {0}. Os jobs destes servidores esperam.").format(", ".join(seen.paused))
+        return ("warning", said, _("Por quem e por quê: athome queue show. Depois: athome queue resume"))
 
     def _seen(self) -> Vitals:
         if self._vitals is None:

@@ -127,3 +127,39 @@ class Queue:
     def _jobs(self, query: Any) -> list[Job]:
         found = list(self._connection.execute(query).scalars())
         return [Store.one(self._connection, job_id) for job_id in found]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """The queue of one server, or of another name that jobs lock."""
+
+    server: str
+    pause: Pause | None
+    running: int | None  # the job that works on it
+    waiting: int
+    first: int | None  # the oldest job that waits
+
+
+def queues(connection: Connection) -> list[Line]:
+    """Return the queues that somebody waits in, works on or has paused, by name."""
+    counted = (
+        select(
+            job_servers.c.server, jobs.c.state, func.count().label("number"), func.min(jobs.c.id).label("id")
+        )
+        .join(jobs, jobs.c.id == job_servers.c.job_id)
+        .where(job_servers.c.unfinished)
+        .group_by(job_servers.c.server, jobs.c.state)
+    )
+    found = {(row.server, row.state): row for row in connection.execute(counted)}
+    paused = {pause.server: pause for pause in listed(connection)}
+    running, queued = State.RUNNING.value, State.QUEUED.value
+    return [
+        Line(
+            server=name,
+            pause=paused.get(name),
+            running=found[name, running].id if (name, running) in found else None,
+            waiting=found[name, queued].number if (name, queued) in found else 0,
+            first=found[name, queued].id if (name, queued) in found else None,
+        )
+        for name in sorted({server for server, _state in found} | set(paused))
+    ]

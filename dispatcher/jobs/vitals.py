@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from dispatcher.jobs.job import State
+from dispatcher.jobs.pauses import listed
+from dispatcher.jobs.queries import is_paused
 from dispatcher.jobs.schema import job_servers, jobs, outbox
 from dispatcher.replies.letters import STATES
 
@@ -34,11 +36,12 @@ class Vitals:
     """Numbers of one moment."""
 
     jobs: dict[str, int]  # by state, of those that have not ended
-    oldest_job: Oldest | None  # of those whose time has come
+    oldest_job: Oldest | None  # of those whose time has come, and whose servers nobody has paused
     oldest_by_server: dict[str, float]  # seconds that its first waiting job has waited
     running: tuple[Running, ...]
     replies: dict[str, int]  # by state
     oldest_reply: float  # seconds that the first reply has waited which is due; 0 when none does
+    paused: tuple[str, ...]  # servers
 
 
 def vitals(connection: Connection) -> Vitals:
@@ -47,7 +50,7 @@ def vitals(connection: Connection) -> Vitals:
     unfinished = [state.value for state in State if not state.terminal]
     depth = select(jobs.c.state, func.count()).where(jobs.c.state.in_(unfinished)).group_by(jobs.c.state)
     queued = (jobs.c.state == State.QUEUED.value) & (func.coalesce(jobs.c.not_before, 0.0) <= now)
-    oldest = select(jobs.c.id, jobs.c.created_at).where(queued).order_by(jobs.c.id).limit(1)
+    oldest = select(jobs.c.id, jobs.c.created_at).where(queued, ~is_paused()).order_by(jobs.c.id).limit(1)
     by_server = (
         select(job_servers.c.server, func.min(jobs.c.created_at))
         .join(jobs, jobs.c.id == job_servers.c.job_id)
@@ -73,4 +76,5 @@ def vitals(connection: Connection) -> Vitals:
         replies=dict.fromkeys(STATES, 0)
         | {state: int(number) for state, number in connection.execute(letters)},
         oldest_reply=max(0.0, now - unsent) if unsent is not None else 0.0,
+        paused=tuple(pause.server for pause in listed(connection)),
     )

@@ -101,7 +101,17 @@ def test_a_service_that_is_well_passes(serving, health):
     code, found = health()
     assert 0 == code
     assert {"ok"} == {finding["status"] for finding in found.values()}
-    assert {"process", "mailbox", "outbox", "worker-0", "database", "disk", "queue", "replies"} == set(found)
+    assert set(found) == {
+        "process",
+        "mailbox",
+        "outbox",
+        "worker-0",
+        "database",
+        "disk",
+        "queue",
+        "pauses",
+        "replies",
+    }
     assert "✗" not in health.text()
 
 
