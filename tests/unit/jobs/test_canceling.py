@@ -13,8 +13,11 @@ from dispatcher.jobs.job import Owner, State
 from dispatcher.jobs.listening import listening
 from dispatcher.jobs.pauses import Pauses
 from dispatcher.jobs.store import Store
+from dispatcher.jobs.worker import Worker
 from dispatcher.mail.proof import Pending
-from dispatcher.runs.report import HostResult, Report
+from dispatcher.replies.compose import Composer
+from dispatcher.runs.report import HostResult, Report, from_results
+from dispatcher.settings import Mail, Runs, Settings
 from tests.unit.jobs.test_store import DONE, delivery, order, outbox, queue, reply
 
 ADMIN = "admin@example.com"
@@ -186,3 +189,39 @@ def test_a_pause_lasts_whatever_is_restarted(store):
         )
     queue(store, 1, "gv1p")
     assert Store(store.engine).claim() is None
+
+
+class Held:
+    """Stands for the runner: its run ends when it is told to, or goes well before it hears."""
+
+    def __init__(self, *, heeds: bool):
+        self.heeds = heeds
+        self.begun = threading.Event()
+
+    def run(self, _command, servers, *, canceled, **_options):
+        self.begun.set()
+        waited = threading.Event()
+        while not canceled():
+            waited.wait(0.05)
+        return from_results("canceled", {}, servers, check=False, seconds=1.0) if self.heeds else DONE
+
+
+@pytest.mark.parametrize("heeds", [True, False])
+def test_a_run_that_is_canceled_from_elsewhere_has_one_reply(store, database, heeds):
+    """It says who it was that canceled it; what went well all the same is answered as that."""
+    job_id = queue(store, 1, "gv1p")
+    composer = Composer(Settings(mail=Mail(address="athome@lab.example", authserv_id="mail.lab.example")))
+    run = Held(heeds=heeds)
+    worker = Worker(store, run, composer, Runs())
+    thread = threading.Thread(target=lambda: worker.work(store.claim()))
+    thread.start()
+    assert run.begun.wait(30)
+    elsewhere = Store(connect(database))
+    assert State.RUNNING is elsewhere.cancel(job_id, ADMIN, composer.result).state
+    elsewhere.engine.dispose()
+    thread.join(30)
+    job = store.job(job_id)
+    assert (State.CANCELED if heeds else State.SUCCESSFUL) is job.state
+    assert 1 == len(outbox(store))
+    if heeds:
+        assert ("run.canceled_by", {"by": ADMIN}) == (job.report.problem.code, job.report.problem.data)
