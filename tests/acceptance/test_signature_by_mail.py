@@ -69,7 +69,7 @@ def test_the_weaker_mode(lab, stopped):
     for start in (1, 2):
         stopped.start()
         said = stopped.log.read_text()[before:]
-        assert start == said.count("WARNING dispatcher.service: mail.authentication is results_only")
+        assert start == said.count("mail.authentication is results_only")
         assert start == 2 or 0 == stopped.stop()
     admitted = unsigned(f"[{stopped.token}] {ANSWERED}")
     assert [("admitted", "token")] == stopped.verdicts(admitted)
