@@ -36,9 +36,9 @@ PART := $(MAKE) --no-print-directory SHORT="$(SHORT)"
 test test-long: check
 	$(BIN)/python tests/roles/fail2ban_access/servers.py
 	@mkdir -p build; trap 'kill $$fleet $$mails 2>/dev/null' EXIT; \
-	$(PART) fleet >build/fleet.log 2>&1 & fleet=$$!; \
-	$(PART) labs; labs=$$?; \
 	$(PART) mails >build/mails.log 2>&1 & mails=$$!; \
+	$(PART) labs; labs=$$?; \
+	$(PART) fleet >build/fleet.log 2>&1 & fleet=$$!; \
 	$(PART) outside; outside=$$?; \
 	echo "What ran beside these, in labs: build/fleet.log, build/mails.log"; \
 	wait $$fleet; fleet_rc=$$?; tail -n +1 build/fleet.log; \
