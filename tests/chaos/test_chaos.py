@@ -98,8 +98,8 @@ def test_whatever_crashes_each_command_is_answered_once_and_no_two_runs_meet(
 def weather(machines, staff, outages, engine, lab, *, count, rounds, interrupted, pause, patience):
     """Have all commands sent and all goes wrong that can; return when it is over and all has ended.
 
-    More commands than ``count`` are sent until so many jobs have been interrupted and each kind of process was
-    killed: what hits nobody proves nothing, and without work there is nobody to hit.
+    More commands than ``count`` are sent until so many jobs were interrupted and each kind of process killed:
+    what hits nobody proves nothing, and without work there is nobody to hit.
     """
     over = Event()
 
