@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dispatcher.cli.follow import follow as followed
+from dispatcher.cli.purge import purge
 from dispatcher.cli.show import job_json, language, language_name, report, standing, waited_for
 from dispatcher.errors import NotNowError
 from dispatcher.jobs.database import connect, reading
@@ -28,6 +29,9 @@ from dispatcher.settings import load
 @click.group()
 def jobs() -> None:
     """Mostra os jobs: os comandos aceitos, seu estado e seu resultado; cancela e repete."""
+
+
+jobs.add_command(purge)  # also where one looks for it first
 
 
 @jobs.command("list")
