@@ -125,10 +125,7 @@ def test_fail2ban_that_is_down_is_its_servers_own_failure(dispatcher):
     assert {"changed"} == {hosts[name]["outcome"] for name in ("gv2p", "gv3p", "voip1")}
 
 
-@pytest.mark.parametrize(
-    "number",
-    [pytest.param(signal.SIGKILL, marks=pytest.mark.long), signal.SIGTERM],  # SIGKILL: also in tests/chaos
-)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_dispatcher_that_ends_in_the_middle_answers_once(dispatcher, operator, number):
     """Killed or stopped while a playbook runs: after the next start there is one result, and one answer.
 

@@ -52,7 +52,6 @@ def reads(service: Dispatcher) -> int:
     return service.log.read_text().count("listening to") if service.log.exists() else 0
 
 
-@pytest.mark.long  # tests/chaos kills readers too
 def test_when_the_reader_is_killed_the_other_service_reads_on(services, lab):
     """Each mail is run once and answered once, whoever reads the mailbox at the moment."""
     first, second = services
