@@ -12,6 +12,7 @@ from rich.console import Console
 
 from dispatcher.cli.show import language, language_name, waited_for
 from dispatcher.cli.show import standing as said
+from dispatcher.jobs import rows
 from dispatcher.jobs.database import reading
 from dispatcher.jobs.job import Job
 from dispatcher.jobs.standing import standing
@@ -32,7 +33,7 @@ def follow(settings: Settings, store: Store, job_id: int, console: Console) -> J
     told: tuple[str, ...] = ()
     while True:
         with reading(store.engine) as connection:
-            seen = standing(connection, store.one(connection, job_id))
+            seen = standing(connection, rows.one(connection, job_id))
         job = seen.job
         if (now := (said(job, settings.zone), *waited_for(seen, language_name()))) != told:
             told = now

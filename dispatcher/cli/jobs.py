@@ -16,6 +16,7 @@ from dispatcher.cli.follow import follow as followed
 from dispatcher.cli.purge import purge
 from dispatcher.cli.show import job_json, language, language_name, report, standing, waited_for
 from dispatcher.errors import NotNowError
+from dispatcher.jobs import rows
 from dispatcher.jobs.database import connect, reading
 from dispatcher.jobs.job import State
 from dispatcher.jobs.pauses import Pauses
@@ -81,7 +82,7 @@ def show_job(settings_path: Path, job_id: int, *, follow: bool, as_json: bool) -
     if follow:
         followed(settings, store, job_id, Console(highlight=False, soft_wrap=True, stderr=as_json))
     with reading(store.engine) as connection:
-        seen = where(connection, store.one(connection, job_id))
+        seen = where(connection, rows.one(connection, job_id))
     job = seen.job
     if as_json:
         click.echo(json.dumps(job_json(job), ensure_ascii=False, indent=2))

@@ -20,8 +20,8 @@ from rich.table import Table
 from dispatcher.cli.show import language
 from dispatcher.commands import COMMANDS
 from dispatcher.i18n import N_
+from dispatcher.jobs import rows
 from dispatcher.jobs.database import connect
-from dispatcher.jobs.store import Store
 from dispatcher.mail.senders import ROLES, After, SenderError, Senders, valid
 from dispatcher.replies import local
 from dispatcher.replies.compose import Composer
@@ -220,7 +220,7 @@ def _news(settings: Settings, *, welcome: bool = False) -> After | None:
     if settings.mail is None:
         return None
     composer = Composer(settings)
-    return lambda whitelist, before: Store.announce(
+    return lambda whitelist, before: rows.announce(
         whitelist.connection, local.news(composer, whitelist, before, welcome=welcome)
     )
 

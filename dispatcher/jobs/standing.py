@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, select, true
 
 from dispatcher.errors import NotFoundError
+from dispatcher.jobs import rows
 from dispatcher.jobs.job import Job, State
 from dispatcher.jobs.pauses import Pause, listed
 from dispatcher.jobs.schema import job_servers, jobs
-from dispatcher.jobs.store import Store
 from dispatcher.mail.sender import Sender
 from dispatcher.mail.senders import shell_account
 from dispatcher.replies.compose import Reply
@@ -101,7 +101,7 @@ class Queue:
     def one(self, job_id: int) -> Standing | None:
         """Return one job; None when there is none that this person may see."""
         try:
-            job = Store.one(self._connection, job_id)
+            job = rows.one(self._connection, job_id)
         except NotFoundError:
             return None
         seen = self.everybody or (self._asker and job.order.sender == self._asker.address)
@@ -112,9 +112,9 @@ class Queue:
         return listed(self._connection)
 
     def cancel(self, job_id: int) -> Job:
-        """End a job that ``one`` returned; see ``Store.end``."""
+        """End a job that ``one`` returned; see ``rows.end``."""
         by = self._asker.address if self._asker else shell_account()
-        return Store.end(self._connection, job_id, by, self._compose)
+        return rows.end(self._connection, job_id, by, self._compose)
 
     def itself(self, job_id: int) -> bool:
         """Whether it is the very job that asks."""
@@ -126,7 +126,7 @@ class Queue:
 
     def _jobs(self, query: Any) -> list[Job]:
         found = list(self._connection.execute(query).scalars())
-        return [Store.one(self._connection, job_id) for job_id in found]
+        return [rows.one(self._connection, job_id) for job_id in found]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

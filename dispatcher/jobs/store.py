@@ -14,16 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, exists, insert, select, update
+from sqlalchemy import Connection, Engine, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from dispatcher.errors import NotFoundError, NotNowError, OutrunError
-from dispatcher.jobs import marks
-from dispatcher.jobs.database import insert_new, is_postgresql, reading, transaction
-from dispatcher.jobs.job import PAYLOAD, Job, Order, Owner, State
+from dispatcher.errors import NotNowError, OutrunError
+from dispatcher.jobs import marks, rows
+from dispatcher.jobs.database import is_postgresql, reading, transaction
+from dispatcher.jobs.job import Job, Order, Owner, State
 from dispatcher.jobs.queries import (
     UNFINISHED,
-    as_job,
     clock,
     first_in_line,
     has_elder,
@@ -33,10 +32,10 @@ from dispatcher.jobs.queries import (
     is_paused,
     lease_ended,
 )  # fmt: skip
-from dispatcher.jobs.schema import claims, confirmations, job_servers, jobs, locks, messages, outbox
+from dispatcher.jobs.schema import claims, confirmations, job_servers, jobs, locks, messages
 from dispatcher.mail.proof import Failure, Pending, Proof
 from dispatcher.replies.compose import Reply
-from dispatcher.runs.report import Report, canceled
+from dispatcher.runs.report import Report
 
 LEASE = 60.0  # seconds without a sign of life until a job is given up
 _TRIES = 3
@@ -115,13 +114,13 @@ class Store:
                     row |= marks.repeat(connection, sender or "", message_id or "")
                 if order is not None:
                     state = State.AWAITING_CONFIRMATION if pending else State.QUEUED
-                    job_id = self._insert(connection, order, Owner.SERVE, claim=None, state=state)
+                    job_id = rows.add(connection, order, Owner.SERVE, state=state)
                     if pending is not None:
                         marks.wait_for(connection, job_id, order.sender, pending)
                 connection.execute(insert(messages).values(**row, seen_at=now, job_id=job_id))
                 for reply in replies:
                     about = message_id if reply.recipient == sender else None
-                    self._post(connection, reply, job_id, about)
+                    rows.post(connection, reply, job_id, about)
                 return job_id
         except IntegrityError:  # what two may not have, somebody else has had
             raise OutrunError from None
@@ -136,7 +135,7 @@ class Store:
         """Return the job that a confirmation is about. Raises NotFoundError when there is none."""
         mine = select(confirmations.c.job_id).where(confirmations.c.id == confirmation)
         with transaction(self.engine) as connection:
-            return self.one(connection, connection.execute(mine).scalar() or 0)
+            return rows.one(connection, connection.execute(mine).scalar() or 0)
 
     def overdue(self, now: float) -> list[Job]:
         """Return the jobs that nobody has confirmed in time."""
@@ -147,24 +146,24 @@ class Store:
             .order_by(jobs.c.id)
         )
         with transaction(self.engine) as connection:
-            return [self.one(connection, job_id) for job_id in connection.execute(late).scalars()]
+            return [rows.one(connection, job_id) for job_id in connection.execute(late).scalars()]
 
     def expire(self, job: Job, reply: Reply | None) -> bool:
         """End a job that nobody has confirmed, and post what its sender is told, as one. False: too late."""
         waiting = (jobs.c.id == job.id) & (jobs.c.state == State.AWAITING_CONFIRMATION.value)
-        ended = {"state": State.EXPIRED.value, "finished_at": time.time()}
         with transaction(self.engine) as connection:
-            if connection.execute(update(jobs).where(waiting).values(ended)).rowcount != 1:
+            if connection.execute(select(jobs.c.id).where(waiting).with_for_update()).scalar() is None:
                 return False
+            rows.close(connection, job.id, State.EXPIRED.value)
             if reply is not None:
-                self._post(connection, reply, job.id, job.order.message_id)
+                rows.post(connection, reply, job.id, job.order.message_id)
             return True
 
     def submit(self, order: Order) -> Job:
         """Queue a command from the shell. The job is this process's own; ``renew`` keeps it."""
         claim = secrets.token_hex(16)
         with transaction(self.engine) as connection:
-            job_id = self._insert(connection, order, Owner.SHELL, claim=claim)
+            job_id = rows.add(connection, order, Owner.SHELL, claim=claim, lease=self.lease)
         return self.job(job_id)
 
     def claim(self, own: Job | None = None, only: Collection[str] | None = None) -> Job | None:
@@ -212,7 +211,7 @@ class Store:
                     lease_until=now + self.lease if leased else None,
                 )
             )
-            return self.one(connection, found.id)
+            return rows.one(connection, found.id)
 
     def renew(self, job: Job) -> bool:
         """Say that who works on the job is alive. False: the job has been given up or canceled."""
@@ -233,7 +232,7 @@ class Store:
         with transaction(self.engine) as connection:
             if connection.execute(select(jobs.c.id).where(mine).with_for_update()).scalar() is None:
                 return False
-            self._queue_again(connection, mine, [job.id], not_before=clock(connection) + after)
+            rows.queue_again(connection, mine, [job.id], not_before=clock(connection) + after)
             return True
 
     def finish(self, job: Job, report: Report, reply: Reply | None) -> bool:
@@ -250,53 +249,16 @@ class Store:
             if connection.execute(select(jobs.c.id).where(mine).with_for_update()).scalar() is None:
                 return None
             report, replies = work(connection)
-            connection.execute(
-                update(jobs)
-                .where(mine)
-                .values(
-                    state=report.status,
-                    report=report.model_dump(mode="json"),
-                    finished_at=clock(connection),
-                    claim=None,
-                    lease_until=None,
-                )
-            )
-            self._release(connection, job.id)
+            rows.close(connection, job.id, report.status, report=report.model_dump(mode="json"))
             for reply in replies:
                 about = job.order.message_id if reply.recipient == job.order.sender else None
-                self._post(connection, reply, job.id, about)
+                rows.post(connection, reply, job.id, about)
             return report
 
     def cancel(self, job_id: int, by: str, compose: Callable[[Job, Report], Reply]) -> Job:
-        """End a job for a person, see ``end``. Raises NotFoundError."""
+        """End a job for a person, see ``rows.end``. Raises NotFoundError."""
         with transaction(self.engine) as connection:
-            return self.end(connection, job_id, by, compose)
-
-    @classmethod
-    def end(
-        cls, connection: Connection, job_id: int, by: str, compose: Callable[[Job, Report], Reply]
-    ) -> Job:
-        """End a job within the caller's transaction; return it as it then is. Raises NotFoundError.
-
-        One that nobody works on ends here, with the reply that ``compose`` makes for its sender. One that is
-        running is marked: its worker ends it (``listening.py``) and replies. One that has ended stays so.
-        """
-        connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
-        job = cls.one(connection, job_id)
-        if job.state.terminal or job.canceled_by:
-            return job
-        values: dict[str, Any] = {"canceled_by": by}
-        if job.state is not State.RUNNING:
-            report = canceled(by, job.order.sender, check=job.order.check)
-            values |= {"state": report.status, "report": report.model_dump(mode="json"), "claim": None}
-            values |= {"finished_at": clock(connection), "lease_until": None}
-            cls._release(connection, job_id)
-            unused = (confirmations.c.job_id == job_id) & confirmations.c.used_at.is_(None)
-            connection.execute(update(confirmations).where(unused).values(expires_at=time.time()))
-            if job.order.sender:
-                cls._post(connection, compose(job, report), job_id, job.order.message_id)
-        connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
-        return cls.one(connection, job_id)
+            return rows.end(connection, job_id, by, compose)
 
     def canceled(self, job: Job) -> bool:
         """Whether a person wants a job of ours to end; read without holding anybody up."""
@@ -310,7 +272,7 @@ class Store:
         Raises NotFoundError, and NotNowError for one that may not be tried again, or was before.
         """
         with transaction(self.engine) as connection:
-            job = self.one(connection, job_id)
+            job = rows.one(connection, job_id)
             unconfirmed = exists().where(confirmations.c.job_id == job_id, confirmations.c.used_at.is_(None))
             later = connection.execute(select(jobs.c.id).where(jobs.c.retry_of == job_id)).scalar()
             if later is not None:
@@ -326,20 +288,14 @@ class Store:
                 )
             thread = f"{job.order.references} {job.order.message_id or ''}".strip()
             again = replace(job.order, message_id=None, references=thread, retry_of=job_id)
-            return self.one(connection, self._insert(connection, again, Owner.SERVE, claim=None))
-
-    @classmethod
-    def announce(cls, connection: Connection, replies: Sequence[Reply]) -> None:
-        """Post mails that answer none, within the transaction of what they are about."""
-        for reply in replies:
-            cls._post(connection, reply, None, None)
+            return rows.one(connection, rows.add(connection, again, Owner.SERVE))
 
     def post(self, job: Job, reply: Reply) -> None:
         """Post a reply about a job that is still running, unless the job is no longer ours."""
         mine = exists().where(jobs.c.id == job.id, jobs.c.claim == job.claim, jobs.c.state.in_(UNFINISHED))
         with transaction(self.engine) as connection:
             if connection.execute(select(mine)).scalar():
-                self._post(connection, reply, job.id, job.order.message_id)
+                rows.post(connection, reply, job.id, job.order.message_id)
 
     def requeue(self) -> list[int]:
         """Put back what the service was running when it died. Only for who holds the service's lock file."""
@@ -348,13 +304,13 @@ class Store:
             found = list(
                 connection.execute(select(jobs.c.id).where(interrupted).order_by(jobs.c.id)).scalars()
             )
-            self._queue_again(connection, interrupted, found)
+            rows.queue_again(connection, interrupted, found)
             return found
 
     def job(self, job_id: int) -> Job:
         """Return one job. Raises StoreError when there is none of this number."""
         with transaction(self.engine) as connection:
-            return self.one(connection, job_id)
+            return rows.one(connection, job_id)
 
     def recent(self, limit: int, state: State | None = None) -> list[Job]:
         """Return the newest jobs, newest first."""
@@ -362,62 +318,7 @@ class Store:
         with transaction(self.engine) as connection:
             self._recover(connection)
             found = connection.execute(query if state is None else query.where(jobs.c.state == state.value))
-            return [self.one(connection, job_id) for job_id in found.scalars()]
-
-    def _insert(
-        self,
-        connection: Connection,
-        order: Order,
-        owner: Owner,
-        claim: str | None,
-        state: State = State.QUEUED,
-    ) -> int:
-        now = clock(connection)
-        job_id = connection.execute(
-            insert(jobs)
-            .values(
-                sender=order.sender,
-                message_id=order.message_id,
-                thread=order.references,
-                keyword=order.keyword,
-                subject=order.subject,
-                arguments=order.arguments,
-                servers=list(order.servers),
-                check=order.check,
-                language=order.language,
-                state=state.value,
-                attempts=0,
-                owner=owner.value,
-                claim=claim,
-                created_at=now,
-                lease_until=now + self.lease if owner is Owner.SHELL else None,
-                payload=PAYLOAD,
-                names=len(order.locks),
-                retry_of=order.retry_of,
-            )
-            .returning(jobs.c.id)
-        ).scalar_one()
-        for name in order.locks:
-            place = {"job_id": job_id, "server": name, "unfinished": state is State.QUEUED}
-            connection.execute(insert(job_servers).values(place))
-        return int(job_id)
-
-    @staticmethod
-    def _post(connection: Connection, reply: Reply, job_id: int | None, about: str | None) -> None:
-        """Put a reply into the outbox; the same cause twice gives the same Message-ID, and one mail."""
-        connection.execute(
-            insert_new(connection, outbox).values(
-                message_id=reply.message_id,
-                job_id=job_id,
-                recipient=reply.recipient,
-                about=about,
-                message=reply.mime,
-                state="waiting",
-                attempts=0,
-                not_before=0.0,
-                created_at=time.time(),
-            )
-        )
+            return [rows.one(connection, job_id) for job_id in found.scalars()]
 
     def _recover(self, connection: Connection) -> None:
         """Give up what nobody has kept: a shell's job is canceled, a worker's is queued again."""
@@ -430,41 +331,9 @@ class Store:
             again = owner == Owner.SERVE.value
             log.warning("job %d: nobody has kept it: %s", job_id, "queued again" if again else "canceled")
             if again:
-                self._queue_again(connection, jobs.c.id == job_id, [job_id])
+                rows.queue_again(connection, jobs.c.id == job_id, [job_id])
             else:
-                canceled = {"state": State.CANCELED.value, "finished_at": clock(connection)}
-                connection.execute(
-                    update(jobs)
-                    .where(jobs.c.id == job_id)
-                    .values(canceled | {"claim": None, "lease_until": None})
-                )
-                self._release(connection, job_id)
-
-    @staticmethod
-    def _queue_again(
-        connection: Connection, which: ColumnElement[bool], found: Sequence[int], **values: object
-    ) -> None:
-        """Put running jobs back, in their old place."""
-        connection.execute(delete(locks).where(locks.c.job_id.in_(found)))
-        queued = {"state": State.QUEUED.value, "claim": None, "lease_until": None}
-        connection.execute(update(jobs).where(which).values(queued | values))
-
-    @staticmethod
-    def _release(connection: Connection, job_id: int) -> None:
-        """Let a job that has ended be in nobody's way."""
-        connection.execute(delete(locks).where(locks.c.job_id == job_id))
-        connection.execute(update(job_servers).where(job_servers.c.job_id == job_id).values(unfinished=False))
-
-    @staticmethod
-    def one(connection: Connection, job_id: int) -> Job:
-        """Return one job within the caller's transaction. Raises NotFoundError."""
-        row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
-        if row is None:
-            raise NotFoundError(f"O job {job_id} não existe.", "Veja os que existem com: athome jobs list")
-        names = (
-            select(job_servers.c.server).where(job_servers.c.job_id == job_id).order_by(job_servers.c.server)
-        )
-        return as_job(row, tuple(connection.execute(names).scalars()))
+                rows.close(connection, job_id, State.CANCELED.value)
 
 
 def _taken(connection: Connection, delivery: Delivery) -> bool:
