@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, delete, select
 
 from dispatcher.jobs import totals
-from dispatcher.jobs.database import transaction
+from dispatcher.jobs.database import reading, transaction
 from dispatcher.jobs.schema import messages, used_codes
 
 DAY = 86400.0
@@ -60,7 +60,7 @@ class Audit:
             query = query.where(messages.c.verdict.in_(verdicts))
         if rules:
             query = query.where(messages.c.rule.in_(rules))
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             return [Entry(*row) for row in reversed(connection.execute(query).all())]
 
     def purge(self, before: float) -> int:

@@ -26,7 +26,7 @@ from sqlalchemy import Connection, Engine, Text, cast, delete, exists, func, sel
 from dispatcher.errors import StoreError
 from dispatcher.jobs import totals
 from dispatcher.jobs.audit import DAY, Audit
-from dispatcher.jobs.database import transaction
+from dispatcher.jobs.database import reading, transaction
 from dispatcher.jobs.schema import jobs, messages, outbox
 from dispatcher.settings import Settings
 
@@ -74,7 +74,7 @@ class Housekeeping:
 
     def due(self, now: float) -> Purged:
         """Return how much ``purge`` would forget; change nothing."""
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
 
             def count(table: Any, *conditions: Any) -> int:
                 return int(

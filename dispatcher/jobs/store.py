@@ -128,13 +128,13 @@ class Store:
     def seen(self, sender: str, message_id: str) -> bool:
         """Whether this mail of a proved sender was taken before."""
         mine = exists().where(claims.c.sender == sender, claims.c.message_id == message_id)
-        with transaction(self.engine) as connection:
+        with reading(self.engine) as connection:
             return bool(connection.execute(select(mine)).scalar())
 
     def waiting(self, confirmation: int) -> Job:
         """Return the job that a confirmation is about. Raises NotFoundError when there is none."""
         mine = select(confirmations.c.job_id).where(confirmations.c.id == confirmation)
-        with transaction(self.engine) as connection:
+        with reading(self.engine) as connection:
             return rows.one(connection, connection.execute(mine).scalar() or 0)
 
     def overdue(self, now: float) -> list[Job]:
@@ -145,7 +145,7 @@ class Store:
             .where(jobs.c.state == State.AWAITING_CONFIRMATION.value, confirmations.c.expires_at <= now)
             .order_by(jobs.c.id)
         )
-        with transaction(self.engine) as connection:
+        with reading(self.engine) as connection:
             return [rows.one(connection, job_id) for job_id in connection.execute(late).scalars()]
 
     def expire(self, job: Job, reply: Reply | None) -> bool:
@@ -309,7 +309,7 @@ class Store:
 
     def job(self, job_id: int) -> Job:
         """Return one job. Raises StoreError when there is none of this number."""
-        with transaction(self.engine) as connection:
+        with reading(self.engine) as connection:
             return rows.one(connection, job_id)
 
     def recent(self, limit: int, state: State | None = None) -> list[Job]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from sqlalchemy import Engine, select
 
-from dispatcher.jobs.database import transaction
+from dispatcher.jobs.database import reading
 from dispatcher.jobs.job import State
 from dispatcher.jobs.schema import confirmations, jobs
 from dispatcher.mail.subject import CODE_ALPHABET
@@ -39,7 +39,7 @@ class Confirmations:
             .join(jobs, jobs.c.id == confirmations.c.job_id)
             .where(confirmations.c.digest == self._digest(sender, code), confirmations.c.sender == sender)
         )
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             found = connection.execute(query).one_or_none()
         if found is None:
             return None

@@ -10,7 +10,7 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Engine, func, select
 
-from dispatcher.jobs.database import transaction
+from dispatcher.jobs.database import reading
 from dispatcher.jobs.queries import UNFINISHED
 from dispatcher.jobs.schema import jobs, outbox, senders
 from dispatcher.mail.proof import Failure
@@ -21,7 +21,7 @@ RATE = "rate"  # the kind of the mail that says that there were too many: its Me
 
 
 class Lockout:
-    """Reads what was counted; the store does the counting, in the transaction that takes the mail."""
+    """Reads what was counted; the store does the counting, in the reading that takes the mail."""
 
     def __init__(self, engine: Engine, mail: Mail, tokens: Tokens) -> None:
         self._engine = engine
@@ -31,7 +31,7 @@ class Lockout:
     def until(self, sender: str) -> float | None:
         """Return when a sender's lock-out ends (UTC, seconds since 1970), None when there is none."""
         query = select(senders.c.locked_until).where(senders.c.address == sender)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             until = connection.execute(query).scalar()
         return until if until is not None and until > time.time() else None
 
@@ -46,7 +46,7 @@ class Lockout:
             senders.c.address == sender
         )
         others = select(func.count()).where(senders.c.address != sender, senders.c.failed_at > alarmed)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             failures, after, locked = connection.execute(query).one_or_none() or (None, None, None)
             failing = connection.execute(others).scalar_one()
         recent = after is not None and after > since and (locked is None or locked < after)
@@ -64,7 +64,7 @@ class Lockout:
         """
         recent = (outbox.c.recipient == sender) & (outbox.c.created_at > time.time() - HOUR)
         due = (jobs.c.sender == sender) & jobs.c.state.in_(UNFINISHED)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
 
             def count(what: ColumnElement[bool]) -> int:
                 return connection.execute(select(func.count()).where(what)).scalar_one()

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 
 from dispatcher.errors import AthomeError
 from dispatcher.jobs import schema
-from dispatcher.jobs.database import transaction
+from dispatcher.jobs.database import reading, transaction
 from dispatcher.mail.address import normalise
 from dispatcher.mail.sender import ROLES, Role, Sender
 from dispatcher.mail.whitelist import SENDERS, SHELL, Change, ChangeRefused, Whitelist, as_sender
@@ -45,13 +45,13 @@ class Senders:
 
     def get(self, address: str) -> Sender | None:
         """Return the sender of a normalised address, None when nobody of that address is authorised."""
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             row = connection.execute(SENDERS.where(schema.senders.c.address == address)).one_or_none()
         return as_sender(row) if row else None
 
     def all(self) -> list[Sender]:
         """Return everybody on the whitelist, by address."""
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             return [as_sender(row) for row in connection.execute(SENDERS.order_by(schema.senders.c.address))]
 
     def add(
@@ -96,7 +96,7 @@ class Senders:
         query = select(*columns).order_by(table.c.id.desc()).limit(limit)
         if address is not None:
             query = query.where(table.c.address == valid(address))
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             return [Event(*row) for row in connection.execute(query)]
 
     def _apply(

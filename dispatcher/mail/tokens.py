@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dispatcher.errors import SettingsError
-from dispatcher.jobs.database import connect, transaction
+from dispatcher.jobs.database import connect, reading, transaction
 from dispatcher.jobs.schema import tokens, used_codes
 from dispatcher.mail.address import normalise
 from dispatcher.mail.proof import Proof
@@ -80,7 +80,7 @@ class Tokens:
         Takes as long for a sender without tokens as for one with a static token.
         """
         own = select(tokens).where(tokens.c.sender == sender, tokens.c.enabled)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(own).all()
             digest = self._digest(sender, given)
             equal = [hmac.compare_digest(digest, row.digest) for row in rows]  # a list: no early end
@@ -141,12 +141,12 @@ class Tokens:
     def all(self, address: str | None = None) -> list[Token]:
         """Return what is known of a sender's tokens, or of everybody's, oldest first."""
         query = _TOKENS if address is None else _TOKENS.where(tokens.c.sender == _normalised(address))
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             return [Token(**row) for row in connection.execute(query.order_by(tokens.c.id)).mappings()]
 
     def one(self, token_id: int) -> Token:
         """Return what is known of a token. Raises SenderError."""
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             row = connection.execute(_TOKENS.where(tokens.c.id == token_id)).mappings().one_or_none()
         if row is None:
             raise _unknown(token_id)

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from sqlalchemy import Connection, Engine, Row, func, select, update
 
 from dispatcher.errors import AthomeError, NotFoundError
-from dispatcher.jobs.database import transaction
+from dispatcher.jobs.database import reading, transaction
 from dispatcher.jobs.schema import outbox
 
 # In the order of a mail's life. waiting: for its time, or for the server. sending: handed over, and it is
@@ -56,14 +56,14 @@ class Letters:
     def recent(self, limit: int, states: Sequence[str] = OPEN) -> list[Letter]:
         """Return the newest mails in these states, newest first."""
         query = select(*(outbox.c[field] for field in _FIELDS)).where(outbox.c.state.in_(states))
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             return [
                 _letter(row) for row in connection.execute(query.order_by(outbox.c.id.desc()).limit(limit))
             ]
 
     def get(self, number: int) -> tuple[Letter, bytes]:
         """Return one mail and its content. Raises NotFoundError."""
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             letter = _found(connection, number)
             content = connection.execute(select(outbox.c.message).where(outbox.c.id == number)).scalar_one()
             return letter, bytes(content)
