@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,8 +57,7 @@ def adopting() -> Iterator[None]:
     """Whatever loses its parent becomes this process's child, so that nothing gets away unseen."""
     ctypes.CDLL(None).prctl(36, ctypes.c_ulong(1))  # PR_SET_CHILD_SUBREAPER
     yield
-    for pid, _line in below():
-        os.kill(pid, signal.SIGKILL)
+    end_all()
     time.sleep(0.1)
     try:
         while os.waitpid(-1, os.WNOHANG) != (0, 0):
@@ -103,6 +103,13 @@ class Worker:
 
     def signal(self, number: int) -> None:
         os.kill(self.process.pid, number)
+
+
+def end_all() -> None:
+    """Kill every descendant of this process; one that has just ended needs no help."""
+    for pid, _line in below():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def below(ancestor: int | None = None) -> list[tuple[int, str]]:
@@ -159,8 +166,7 @@ def test_no_playbook_survives_its_worker(settings, kills):
         work(settings, f"again-{number}", 2)
         nothing_left("[mux]")
         assert 4 == sum(line[0] == f"again-{number}" for line in record())
-        for pid, _line in below():
-            os.kill(pid, signal.SIGKILL)  # the next one connects anew, and may be killed while it does
+        end_all()  # the next one connects anew, and may be killed while it does
     order = turns()
     assert len(order) == len(set(order)), f"{order}: interleaved"
 
@@ -193,8 +199,7 @@ def test_shared_connections_of_a_killed_run_are_ended_and_others_are_not(setting
     worker.signal(signal.SIGKILL)
     nothing_left("[mux]")
     assert 1 == len([line for _pid, line in below() if "[mux]" in line])
-    for pid, _line in below():
-        os.kill(pid, signal.SIGKILL)
+    end_all()
     worker = Worker(settings, "opens-one", 50)
     begun("opens-one")
     worker.signal(signal.SIGKILL)
