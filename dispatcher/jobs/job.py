@@ -40,6 +40,11 @@ class State(str, Enum):
         """Whether nothing more will happen to the job."""
         return self not in (State.AWAITING_CONFIRMATION, State.QUEUED, State.RUNNING)
 
+    @classmethod
+    def open(cls) -> list[str]:
+        """Return the names of the states in which something is still to happen."""
+        return [state.value for state in cls if not state.terminal]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:

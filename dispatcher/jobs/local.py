@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from typing import cast
 
 from sqlalchemy import Connection
 
@@ -32,11 +33,12 @@ class LocalRunner:
         self._inventory = inventory
         self._composer = composer
 
-    def prepare(self, job: Job, command: LocalCommand) -> Work:
-        """Read what takes time, and return what is to be done inside the transaction of the job's result.
+    def prepare(self, job: Job) -> Work:
+        """Read what takes time, and return what is to be done inside the transaction of its result.
 
-        Raises InventoryError.
+        Raises InventoryError, and ValueError when another version of the program wrote the command.
         """
+        command = cast("LocalCommand", job.order.command())
         inventory = self._inventory.read()
         commands = available(inventory)
         context = Context((), inventory, datetime.now(timezone.utc), commands)

@@ -20,7 +20,7 @@ from dispatcher.replies.compose import Reply
 from dispatcher.runs.report import Notice, Report
 
 _NAMED = 5  # jobs that a job comes after, by number; of the others only how many they are
-_UNFINISHED = [state.value for state in State if not state.terminal]
+_UNFINISHED = State.open()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

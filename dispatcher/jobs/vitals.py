@@ -47,7 +47,7 @@ class Vitals:
 def vitals(connection: Connection) -> Vitals:
     """Read them, within the caller's transaction."""
     now = time.time()
-    unfinished = [state.value for state in State if not state.terminal]
+    unfinished = State.open()
     depth = select(jobs.c.state, func.count()).where(jobs.c.state.in_(unfinished)).group_by(jobs.c.state)
     queued = (jobs.c.state == State.QUEUED.value) & (func.coalesce(jobs.c.not_before, 0.0) <= now)
     oldest = select(jobs.c.id, jobs.c.created_at).where(queued, ~is_paused()).order_by(jobs.c.id).limit(1)

@@ -38,8 +38,8 @@ _RETRY = 2.0  # seconds between tries to write a result while the database is aw
 class Worker:
     """Shares a store with others. ``wake`` is set when there may be work, ``posted`` when mail is due.
 
-    Without ``local`` it can only run playbooks. ``beat`` hears that the calling thread lives, for how many
-    seconds it may be silent now, and with which job. ``room`` tells whether a playbook may be started here.
+    ``beat`` hears that the calling thread lives, for how many seconds it may be silent now, and with which job.
+    ``room`` tells whether a playbook may be started here.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Worker:
         runner: Runner,
         composer: Composer,
         runs: Runs,
-        local: LocalRunner | None = None,
+        local: LocalRunner,
         *,
         beat: Callable[[float, str], None] = lambda _quiet, _state: None,
         room: Callable[[], bool] = lambda: True,
@@ -117,8 +117,8 @@ class Worker:
             return self._written(job, canceled(job.canceled_by, job.order.sender, check=job.order.check))
         if job.attempts > self._runs.attempts:
             return self._written(job, self._crashed(job))
-        if (command := self._local_command(job)) is not None:
-            return self._carried_out(job, command)
+        if issubclass(COMMANDS.get(job.order.keyword, Command), LocalCommand):
+            return self._carried_out(job)
         announcement = Announcement(self._store, self._composer, job, self._runs, self.posted.set)
 
         def tell(progress: Progress) -> None:
@@ -169,20 +169,10 @@ class Worker:
                 self._beat(_SHORT, f"job {job.id}")
                 time.sleep(_RETRY)
 
-    @staticmethod
-    def _local_command(job: Job) -> LocalCommand | None:
-        """Return the command if the dispatcher itself carries it out."""
-        if not issubclass(COMMANDS.get(job.order.keyword, Command), LocalCommand):
-            return None
-        command = job.order.command()
-        return command if isinstance(command, LocalCommand) else None
-
-    def _carried_out(self, job: Job, command: LocalCommand) -> Report:
+    def _carried_out(self, job: Job) -> Report:
         """Do what needs no playbook in the transaction of its result: it is done once, or not at all."""
-        if self._local is None:
-            return self._written(job, _failure(job, NotImplementedError()))
         try:
-            work = self._local.prepare(job, command)
+            work = self._local.prepare(job)
             report = self._insist(job, lambda: self._store.carry_out(job, work))
         except Exception as error:
             log.exception("job %d: it cannot be carried out", job.id)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Literal, NamedTuple
 
 from dispatcher.mail import authentication, signature
-from dispatcher.mail.address import addresses, normalise
+from dispatcher.mail.address import addresses
 from dispatcher.mail.automatic import sign_of_a_machine
 from dispatcher.mail.confirmations import Confirmations
 from dispatcher.mail.dns import LookupLaterError, Resolver
@@ -89,7 +89,7 @@ def whitelist(case: Case) -> str | None:
 def recipient(case: Case) -> str | None:
     """Ask whether it was written to us: a signed mail to somebody else can be handed in here by anybody."""
     settings = case.settings
-    ours = {normalise(settings.address), *settings.aliases}
+    ours = {settings.address, *settings.aliases}
     if not any(ours & addresses(value) for value in case.message.values(b"to")):
         return "To names neither mail.address nor one of mail.aliases"
     return None
@@ -97,7 +97,7 @@ def recipient(case: Case) -> str | None:
 
 def automatic(case: Case) -> str | None:
     """Ask whether a person sent it, and not a list, an answering machine, a bounce, or we ourselves."""
-    return sign_of_a_machine(case.message, normalise(case.settings.address))
+    return sign_of_a_machine(case.message, case.settings.address)
 
 
 def authenticated(case: Case) -> str | None:

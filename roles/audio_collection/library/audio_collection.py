@@ -292,7 +292,7 @@ class Local(object):
         self.root = to_bytes(root.rstrip("/") or "/")
         if not os.path.isdir(self.root):
             raise Stop("source_refused", "%s is no folder here" % root, error="%s: no such folder" % root)
-        self.roots = {os.path.realpath(self.root)}
+        self.roots, self.judged = {os.path.realpath(self.root)}, set()
 
     def path(self, text):
         return os.path.join(self.root, to_bytes(text))
@@ -314,6 +314,9 @@ class Local(object):
 
     def trust_links_to(self, folder):
         """Links on the way to a folder that are root's, in folders below the root: where they lead to is meant."""
+        if folder in self.judged:  # once: a link that root lays meanwhile is for the next time
+            return
+        self.judged.add(folder)
         path = self.root
         for name in folder[len(self.root):].strip(b"/").split(b"/"):
             if not self.below(os.path.realpath(path)):

@@ -143,7 +143,7 @@ def test_the_announcement_comes_before_the_result(store, composer, job):
             return done
 
     seen = []
-    Worker(store, Run(), composer, RUNS).work(job, on_progress=seen.append)
+    Worker(store, Run(), composer, RUNS, None).work(job, on_progress=seen.append)
     assert [PLAN, BEGUN] == seen
     assert [True, False] == ["encontradas (" in mail["Subject"] for mail in mails(store)]
     assert ["<1@example.com>"] * 2 == [mail["In-Reply-To"] for mail in mails(store)]

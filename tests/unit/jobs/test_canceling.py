@@ -212,7 +212,7 @@ def test_a_run_that_is_canceled_from_elsewhere_has_one_reply(store, database, he
     job_id = queue(store, 1, "gv1p")
     composer = Composer(Settings(mail=Mail(address="athome@lab.example", authserv_id="mail.lab.example")))
     run = Held(heeds=heeds)
-    worker = Worker(store, run, composer, Runs())
+    worker = Worker(store, run, composer, Runs(), None)
     thread = threading.Thread(target=lambda: worker.work(store.claim()))
     thread.start()
     assert run.begun.wait(30)

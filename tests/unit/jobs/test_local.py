@@ -94,6 +94,18 @@ def test_an_administrator_who_is_removed_is_told(store, worker):
     assert f"{CHIEF} whitelist_told" in mails(store)
 
 
+def test_a_command_that_another_version_wrote_ends_no_worker(store, worker):
+    """What cannot be read again fails with an answer, and whoever comes behind it is served."""
+    job_id = take(store, f"WHITELIST ADD {NEW}")
+    take(store, "WHITELIST LIST", number=2)
+    with store.engine.begin() as connection:
+        connection.execute(update(schema.jobs).where(schema.jobs.c.id == job_id).values(arguments={"x": 1}))
+    worker.work(store.claim())
+    assert State.FAILED is store.job(job_id).state
+    assert [f"{ADMIN} result"] == list(mails(store))
+    assert "successful" == worker.work(store.claim()).status
+
+
 def test_a_change_that_cannot_be_answered_is_not_made(store, worker, monkeypatch):
     """With a template that is broken nothing is changed, and the sender hears that it failed."""
 

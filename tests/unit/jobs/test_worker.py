@@ -70,7 +70,7 @@ def test_a_job_is_run_with_its_own_command_and_answered(store, composer):
     """Command, servers, number and mode reach the runner; result and one answer are stored."""
     job_id = queue(store, check=True)
     run = Run()
-    Worker(store, run, composer, Runs()).work(store.claim())
+    Worker(store, run, composer, Runs(), None).work(store.claim())
     assert [("CHECKIP=203.0.113.7", ("gv1p",), str(job_id), True)] == run.asked
     assert (State.SUCCESSFUL, DONE) == (store.job(job_id).state, store.job(job_id).report)
     (answer,) = answers(store)
@@ -83,7 +83,7 @@ def test_a_job_is_run_with_its_own_command_and_answered(store, composer):
 def test_a_run_that_cannot_even_start_is_answered(store, composer, failure):
     """The sender hears that it failed, and nothing of the exception's text, which may be anything."""
     job_id = queue(store)
-    Worker(store, Run(failure), composer, Runs()).work(store.claim())
+    Worker(store, Run(failure), composer, Runs(), None).work(store.claim())
     assert State.FAILED == store.job(job_id).state
     assert "run.error" == store.job(job_id).report.problem.code
     (answer,) = answers(store)
@@ -94,7 +94,7 @@ def test_a_stored_command_that_is_no_longer_valid_is_answered(store, composer):
     """A job from another version of the program does not stop the queue."""
     job_id = queue(store, arguments={"other": 1})
     run = Run()
-    Worker(store, run, composer, Runs()).work(store.claim())
+    Worker(store, run, composer, Runs(), None).work(store.claim())
     assert State.FAILED == store.job(job_id).state
     assert [] == run.asked
     assert 1 == len(answers(store))
@@ -107,7 +107,7 @@ def test_a_job_that_kills_its_worker_again_and_again_is_given_up(store, composer
     for _ in range(3):
         assert store.claim()
         assert [job_id] == store.requeue()
-    Worker(store, run, composer, Runs(attempts=3)).work(store.claim())
+    Worker(store, run, composer, Runs(attempts=3), None).work(store.claim())
     assert [] == run.asked
     assert "run.crashed" == store.job(job_id).report.problem.code
     assert 1 == len(answers(store))
@@ -125,7 +125,7 @@ def test_a_result_waits_for_a_database_that_is_away(store, composer, monkeypatch
 
     monkeypatch.setattr(store, "finish", sometimes)
     monkeypatch.setattr(worker, "_RETRY", 0.01)
-    Worker(store, Run(), composer, Runs()).work(store.claim())
+    Worker(store, Run(), composer, Runs(), None).work(store.claim())
     assert State.SUCCESSFUL == store.job(job_id).state
     assert 1 == len(answers(store))
 
@@ -141,7 +141,7 @@ def test_a_report_that_cannot_be_shown_is_answered_all_the_same(store, composer,
         return result(job, report, **options)
 
     monkeypatch.setattr(composer, "result", faulty)
-    Worker(store, Run(), composer, Runs()).work(store.claim())
+    Worker(store, Run(), composer, Runs(), None).work(store.claim())
     assert DONE == store.job(job_id).report
     assert 1 == len(answers(store))
 
@@ -150,7 +150,7 @@ def test_a_composer_that_always_fails_ends_the_job_all_the_same(store, composer,
     """The run is not repeated for want of an answer; the log calls for a person."""
     job_id = queue(store)
     monkeypatch.setattr(composer, "result", lambda _job, _report, **_options: 1 / 0)
-    Worker(store, Run(), composer, Runs()).work(store.claim())
+    Worker(store, Run(), composer, Runs(), None).work(store.claim())
     assert DONE == store.job(job_id).report
     assert "CRITICAL" in [record.levelname for record in caplog.records]
 
@@ -161,7 +161,7 @@ def test_a_job_that_is_no_longer_ours_is_not_answered_twice(store, composer):
     job = store.claim()
     with store.engine.begin() as connection:
         connection.execute(update(schema.jobs).values(claim="somebody else's"))
-    Worker(store, Run(), composer, Runs()).work(job)
+    Worker(store, Run(), composer, Runs(), None).work(job)
     assert [] == answers(store)
 
 
@@ -181,7 +181,7 @@ def test_what_is_confidential_is_for_whoever_is_an_administrator_now(store, comp
                 )
             )
     queue(store)
-    Worker(store, Run(Report(status="failed", hosts=(mismatch,))), composer, Runs()).work(store.claim())
+    Worker(store, Run(Report(status="failed", hosts=(mismatch,))), composer, Runs(), None).work(store.claim())
     (answer,) = answers(store)
     assert told == ("00:00:5e:00:53:aa" in answer.get_body(("plain",)).get_content())
     assert "00005e0053aa" == store.job(1).report.hosts[0].data["present"]  # the shell shows it
@@ -194,7 +194,7 @@ def test_the_link_to_an_archive_is_in_no_log(store, composer, caplog):
     data = {"link": link, "files": 1, "bytes": 2, "per_extension": []}
     made = HostResult(host="voip3", outcome="changed", code="audio.collected", data=data)
     queue(store)
-    Worker(store, Run(Report(status="successful", hosts=(made,))), composer, Runs()).work(store.claim())
+    Worker(store, Run(Report(status="successful", hosts=(made,))), composer, Runs(), None).work(store.claim())
     (answer,) = answers(store)
     assert link in answer.get_body(("plain",)).get_content()
     assert caplog.records
