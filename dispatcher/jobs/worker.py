@@ -38,7 +38,7 @@ _RETRY = 2.0  # seconds between tries to write a result while the database is aw
 class Worker:
     """Shares a store with others. ``wake`` is set when there may be work, ``posted`` when mail is due.
 
-    ``beat`` hears that the calling thread lives, for how many seconds it may be silent now, and with which job.
+    ``beat`` hears that the calling thread lives, with which job, and for how many seconds it may be silent.
     ``room`` tells whether a playbook may be started here.
     """
 
