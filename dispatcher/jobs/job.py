@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from dispatcher.commands import COMMANDS, Command
 from dispatcher.commands.parser import Request
 from dispatcher.inventory import Inventory
 from dispatcher.runs.report import Report
 
-PAYLOAD = 1  # grows when older code would misread what a job asks for: it leaves such a job alone
+PAYLOAD = 2  # grows when older code would misread what a job asks for: it leaves such a job alone
+
+
+# Why what a preview shows may be carried out by an answer: its sender asked for a preview, or the command has
+# to be confirmed, by its sender or by somebody else.
+Offer = Literal["asked", "demanded", "approval"]
 
 
 class Owner(str, Enum):
@@ -61,6 +66,10 @@ class Order:
     message_id: str | None = None  # of the mail, with its angle brackets
     references: str = ""  # of the mail, so that the reply threads
     retry_of: int | None = None  # the job that it is again; such an order has no mail of its own
+    offer: Offer | None = None  # of a preview; None: nobody is asked whether it is to be carried out
+    preview_of: int | None = None  # the preview that it carries out
+    foreseen: str | None = None  # the digest of what that showed: it is carried out only if this still holds
+    undoes: int | None = None  # the job that it takes back
 
     @classmethod
     def of(
@@ -109,6 +118,7 @@ class Job:
     not_before: datetime | None = None
     payload: int = PAYLOAD
     canceled_by: str | None = None  # who wants it to end, or has ended it: an address, or shell:account
+    confirmed_by: str | None = None  # the address whose answer let it start; None: it waited for none
     report: Report | None = None
 
     @property

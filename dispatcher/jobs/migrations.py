@@ -31,6 +31,14 @@ ADDED = {
         "jobs ADD COLUMN canceled_by VARCHAR(320)",
         "jobs ADD COLUMN retry_of INTEGER",
     ),
+    6: (
+        "jobs ADD COLUMN offer VARCHAR(8)",
+        "jobs ADD COLUMN preview_of INTEGER",
+        "jobs ADD COLUMN foreseen VARCHAR(64)",
+        "jobs ADD COLUMN confirmed_by VARCHAR(320)",
+        "jobs ADD COLUMN undoes INTEGER",
+        "jobs ADD COLUMN told_at FLOAT",
+    ),
 }
 # And what follows for what was there: a mail that was run under an older version is no new one.
 _FILLED = {
@@ -53,6 +61,10 @@ _FILLED = {
         "CREATE INDEX jobs_by_end ON jobs (finished_at, keyword, state, started_at)",
     ),
     5: ("CREATE UNIQUE INDEX one_retry_per_job ON jobs (retry_of)",),
+    6: (
+        "CREATE UNIQUE INDEX one_job_per_preview ON jobs (preview_of)",
+        "CREATE INDEX undoing_jobs ON jobs (undoes)",
+    ),
 }
 
 

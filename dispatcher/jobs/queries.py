@@ -123,6 +123,10 @@ def as_job(row: Row[Any], locked: tuple[str, ...]) -> Job:
             message_id=row.message_id,
             references=row.thread,
             retry_of=row.retry_of,
+            offer=row.offer,
+            preview_of=row.preview_of,
+            foreseen=row.foreseen,
+            undoes=row.undoes,
         ),
         owner=Owner(row.owner),
         state=State(row.state),
@@ -134,6 +138,7 @@ def as_job(row: Row[Any], locked: tuple[str, ...]) -> Job:
         not_before=_utc(row.not_before) if row.not_before else None,
         payload=row.payload or 1,
         canceled_by=row.canceled_by,
+        confirmed_by=row.confirmed_by,
         report=Report.model_validate(row.report) if row.report else None,
     )
 

@@ -58,6 +58,10 @@ def add(
             payload=PAYLOAD,
             names=len(order.locks),
             retry_of=order.retry_of,
+            offer=order.offer,
+            preview_of=order.preview_of,
+            foreseen=order.foreseen,
+            undoes=order.undoes,
         )
         .returning(jobs.c.id)
     ).scalar_one()

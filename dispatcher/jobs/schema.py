@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 5  # of this file; kept in the table schema_version
+VERSION = 6  # of this file; kept in the table schema_version
 
 metadata = MetaData()
 
@@ -82,6 +82,12 @@ jobs = Table(
     Column("names", Integer),  # how many names it locks
     Column("canceled_by", String(320)),  # who wants it to end: an address, or shell:account
     Column("retry_of", Integer),  # the job that it is again; that one may be forgotten
+    Column("offer", String(8)),  # of a preview, how it may be carried out: asked | demanded | approval
+    Column("preview_of", Integer),  # the preview that it carries out; that one may be forgotten
+    Column("foreseen", String(64)),  # the digest of what that preview showed: else it is not carried out
+    Column("confirmed_by", String(320)),  # whose answer let it start
+    Column("undoes", Integer),  # the job that it takes back; that one may be forgotten
+    Column("told_at", Float),  # when its sender was told that it waits for its turn
     Column("created_at", Float, nullable=False),
     Column("started_at", Float),
     Column("finished_at", Float),
@@ -97,6 +103,8 @@ jobs = Table(
     Index("jobs_by_names", "names", "state", "id"),  # those that lock nothing stand in no queue
     Index("jobs_by_end", "finished_at", "keyword", "state", "started_at"),  # what is counted, and forgotten
     Index("one_retry_per_job", "retry_of", unique=True),
+    Index("one_job_per_preview", "preview_of", unique=True),
+    Index("undoing_jobs", "undoes"),
     sqlite_autoincrement=True,  # an id is never given twice, also after a purge
 )
 

@@ -287,7 +287,9 @@ class Store:
                     "esperavam mais a confirmação do remetente.",
                 )
             thread = f"{job.order.references} {job.order.message_id or ''}".strip()
-            again = replace(job.order, message_id=None, references=thread, retry_of=job_id)
+            again = replace(
+                job.order, message_id=None, references=thread, retry_of=job_id, preview_of=None, foreseen=None
+            )
             return rows.one(connection, rows.add(connection, again, Owner.SERVE))
 
     def post(self, job: Job, reply: Reply) -> None:

@@ -371,6 +371,8 @@ def test_a_database_of_the_first_version_is_brought_up_to_date(database):
             "jobs_by_names",
             "jobs_by_end",
             "one_retry_per_job",
+            "one_job_per_preview",
+            "undoing_jobs",
         ):
             connection.exec_driver_sql(f"DROP INDEX {index}")
         for change in (change for changes in migrations.ADDED.values() for change in changes):
