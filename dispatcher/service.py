@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from functools import partial
 from threading import Event
 
 from dispatcher.health.pulse import Beating
 from dispatcher.intake import Intake
+from dispatcher.jobs import undoing
 from dispatcher.jobs.housekeeping import Housekeeping
 from dispatcher.jobs.lead import Lead
+from dispatcher.jobs.waiting import Waiting
 from dispatcher.mail.admission import Admission
 from dispatcher.mail.confirmations import Confirmations
 from dispatcher.mail.mailbox import Disposition, Mailbox
@@ -62,6 +65,9 @@ class Service(Work):
             self._store, admission, orders, notices, self._taken, bounces=Bounces(self._engine)
         )
         self._housekeeping = Housekeeping(self._engine, settings)
+        self._waiting = Waiting(
+            self._engine, self._composer, settings.runs.tell_after, self._worker.posted.set
+        )
         self._mailbox = Mailbox(imap, max_bytes=mail.max_bytes)
         self._lead = Lead(self._engine, "mailbox")
         self._outbox = Outbox(self._engine, smtp, imap, beat=self._pulse.beat)
@@ -79,6 +85,7 @@ class Service(Work):
             due = Beating(sent, self._pulse)
             sending.start("outbox", lambda: self._outbox.run(due, self._worker.posted))
             parts.start("housekeeping", lambda: self._housekeeping.run(stop))
+            parts.start("waiting", lambda: self._waiting.run(Beating(stop, self._pulse)))
             parts.start("mailbox", lambda: self._lead.run(self._read, stop, self._stand_by))
             self._start_workers(parts, stop)
             self._watch.ready()

@@ -199,6 +199,7 @@ class Runs(Section):
     timeout: int = Field(300, ge=1, description="seconds for one playbook, unless its command has its own")
     lease: int = Field(60, ge=5, description="seconds without a sign of life until a worker is given up")
     attempts: int = Field(5, ge=1, description="starts of one job before it is given up")
+    tell_after: float = Field(30, ge=0, description="seconds in the queue until its sender is told; 0: never")
     tell_above_files: int = Field(300, ge=0, description="recordings; collecting more is announced by mail")
     tell_above_bytes: ByteSize = Field(ByteSize(200_000_000), description="the same by size, such as 200 MB")
     private_key_file: FilePath | None = None  # default: what ssh itself would take

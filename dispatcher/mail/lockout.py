@@ -17,6 +17,7 @@ from dispatcher.mail.proof import Failure
 from dispatcher.settings import Mail, Tokens
 
 HOUR = 3600.0
+ACCEPTED = "accepted"  # the kind of the mail that says that a command waits: it is not counted
 RATE = "rate"  # the kind of the mail that says that there were too many: its Message-ID begins with it
 
 
@@ -62,7 +63,11 @@ class Lockout:
 
         ``first``: the sender is yet to be told of it, once an hour.
         """
-        recent = (outbox.c.recipient == sender) & (outbox.c.created_at > time.time() - HOUR)
+        recent = (
+            (outbox.c.recipient == sender)
+            & (outbox.c.created_at > time.time() - HOUR)
+            & ~outbox.c.message_id.startswith(f"<{ACCEPTED}.")
+        )
         due = (jobs.c.sender == sender) & jobs.c.state.in_(UNFINISHED)
         with reading(self._engine) as connection:
 

@@ -8,9 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from dispatcher.i18n import N_, translations
+from dispatcher.jobs.job import Job
+from dispatcher.mail.lockout import ACCEPTED
+from dispatcher.replies.compose import Composer, Reply, Thread
 from dispatcher.replies.result import label
 from dispatcher.replies.sentences import enumeration, sentence
-from dispatcher.runs.report import HostResult
+from dispatcher.runs.report import HostResult, Notice
 
 STATES = {
     "awaiting_confirmation": N_("aguarda confirmação"),
@@ -50,6 +53,13 @@ class JobRow:
 def rows(described: Iterable[Mapping[str, Any]], language: str) -> list[JobRow]:
     """Return the jobs of a report's data (``commands/status.py``) in words."""
     return [_row(one, language) for one in described]
+
+
+def accepted(composer: Composer, job: Job, ahead: int, waits_for: Iterable[Notice]) -> Reply:
+    """Say that a command was accepted, its place in line and what it waits for."""
+    order = job.order
+    said = waits((notice.model_dump() for notice in waits_for), order.language)
+    return composer.compose(ACCEPTED, Thread.of_order(order), {"job": job, "place": ahead + 1, "waits": said})
 
 
 def waits(notices: Iterable[Mapping[str, Any]], language: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.acceptance.staff import Person, text
+from tests.acceptance.staff import Person, settle, text
 from tests.fleet import busy
 from tests.road import ADMIN, OPERATOR, OUTSIDER, waited
 
@@ -105,3 +105,23 @@ def test_what_a_paused_server_holds_is_canceled_and_tried_again_at_the_shell(gov
     assert "PLAY [" in followed
     assert "concluído" in followed
     assert "Simulação" in text(ana.result(held))
+
+
+def test_whoever_waits_for_long_hears_where_in_line_once_and_then_the_result(governed, people):
+    """The first mail names the place and the reason; nothing has to be sent again."""
+    ana = people[0]
+    assert governed.stop() == 0
+    settle(governed, "runs", tell_after=1)
+    governed.start()
+    governed.athome("queue", "pause", "gv1p", "--reason", "troca do disco")
+    try:
+        held = ana.send(f"CHECKIP={ADDRESS} SIMULAR")
+        accepted = ana.box.answer(held)
+    finally:
+        governed.athome("queue", "resume", "gv1p")
+    job_id = job_of(governed, held, "queued", "running", "successful")
+    assert f"Re: CHECKIP={ADDRESS} SIMULAR — na fila: lugar 1" == accepted["Subject"]
+    assert "A fila de gv1p está em pausa: troca do disco" in text(accepted)
+    assert f"[TOKEN] CANCELAR {job_id}" in text(accepted)
+    assert "Simulação" in text(ana.result(held))
+    assert 2 == len(ana.box.answers(held))

@@ -61,7 +61,8 @@ class Machine:
                 "inventory": "hosts.yml", "state_dir": "state",
                 "database": {"url": self.url, "password_file": "password"},
                 "mail": {"address": "athome@lab.example", "authserv_id": "mail.lab.example"},
-                "runs": {"concurrency": 1},  # so that each has one of the two long jobs
+                # So that each has one of the two long jobs, and every mail is a result.
+                "runs": {"concurrency": 1, "tell_after": 0},
             })
         )  # fmt: skip
 
