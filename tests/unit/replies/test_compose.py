@@ -17,6 +17,10 @@ from hypothesis import strategies as st
 
 from dispatcher.commands.parser import parse
 from dispatcher.replies.compose import MAX_HTML, Composer
+from dispatcher.replies.samples.checkip import UNBANNED, UNREACHABLE, job, same
+from dispatcher.replies.samples.macchange import MACCHANGE, TRANSACTION, TRUE_MAC, mac_host, mac_job
+from dispatcher.replies.samples.ramais import LINK
+from dispatcher.replies.samples.studio import host, message
 from dispatcher.replies.sentences import ENTRIES
 from dispatcher.replies.threading import ThreadHeader
 from dispatcher.runs.report import Diff, HostResult, Notice, Report
@@ -24,26 +28,14 @@ from dispatcher.settings import Branding
 from tests.unit.inventories import FLEET
 from tests.unit.replies.samples import (
     ANA,
-    LINK,
-    MACCHANGE,
     NOTICES,
     SAMPLES,
     SETTINGS,
-    TRANSACTION,
-    TRUE_MAC,
-    UNBANNED,
-    UNREACHABLE,
-    host,
-    job,
-    mac_host,
-    mac_job,
     mac_result,
-    message,
     page,
     read,
     rejected,
     result,
-    same,
 )
 
 EVERY = pytest.mark.parametrize("name", sorted(SAMPLES))

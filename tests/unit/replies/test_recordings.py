@@ -11,21 +11,10 @@ from dispatcher.cli.show import report as show_report
 from dispatcher.commands.parser import parse
 from dispatcher.replies.recordings import recordings
 from dispatcher.replies.result import view
+from dispatcher.replies.samples.ramais import COLLECTED, LINK, PERIOD, PLANNED, ramais_job
 from dispatcher.runs.report import HostResult, Report
 from tests.unit.inventories import FLEET
-from tests.unit.replies.samples import (
-    COLLECTED,
-    HOSTILE,
-    LINK,
-    PERIOD,
-    PLANNED,
-    SAMPLES,
-    SETTINGS,
-    page,
-    ramais_job,
-    ramais_result,
-    read,
-)
+from tests.unit.replies.samples import HOSTILE, SAMPLES, SETTINGS, page, ramais_result, read
 
 
 def host(code: str, data: dict, outcome: str = "changed") -> HostResult:
