@@ -19,6 +19,7 @@ from dispatcher.cli.explain import explain
 from dispatcher.cli.health import health
 from dispatcher.cli.jobs import jobs
 from dispatcher.cli.outbox import outbox
+from dispatcher.cli.preview_mails import preview_mails
 from dispatcher.cli.purge import purge
 from dispatcher.cli.queue import queue
 from dispatcher.cli.run import run
@@ -59,6 +60,7 @@ for command in (
     tokens,
     audit,
     health,
+    preview_mails,
     purge,
     backup,
     restore,
