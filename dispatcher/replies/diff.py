@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from dispatcher.replies.narrowing import identities, narrowed, without
 from dispatcher.replies.visible import visible
 from dispatcher.runs.report import Diff
 
@@ -16,27 +16,24 @@ _READ = 200_000  # characters of a text that are compared
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a difference. ``sign`` is "+", "-", " ", for a title "@", for what is left out "…"."""
+    """One line of a difference. ``sign`` is "+", "-", for a title "@", for what is left out "…"."""
 
     sign: str
     text: str
 
 
-def rows(diffs: Iterable[Diff]) -> list[Line]:
-    """Return the differences as lines, each part under its title."""
-    return [line for diff in diffs for line in _part(diff)]
+def rows(diffs: Iterable[Diff], known: str = "") -> list[Line]:
+    """Return the differences as lines, each part under its title, as far as they are about ``known``."""
+    return [line for diff in diffs for line in _part(diff, known)]
 
 
-def _part(diff: Diff) -> Iterator[Line]:
+def _part(diff: Diff, known: str) -> Iterator[Line]:
     before, after = diff.before[:_READ].splitlines(), diff.after[:_READ].splitlines()
-    lines = [
-        Line(line[0], _text(line[1:]))
-        for line in list(difflib.unified_diff(before, after, lineterm="", n=1))[2:]
-        if not line.startswith("@@")
-    ]
+    lines = [Line(sign, _text(text)) for sign, text in narrowed(before, after, known)]
     if not lines:
         return
-    yield Line("@", visible(diff.after_header or diff.before_header, _WIDTH))
+    title = diff.after_header or diff.before_header
+    yield Line("@", visible(without(title, identities(known)), _WIDTH))
     yield from lines[:MAX_LINES]
     if len(lines) > MAX_LINES:
         yield Line("…", str(len(lines) - MAX_LINES))

@@ -118,7 +118,7 @@ def view(report: Report, order: Order, language: str, *, privileged: bool = Fals
         problem=sentence(report.problem.code, report.problem.data, language) if report.problem else "",
         servers=tuple(_row(host, language, check=report.check, privileged=privileged) for host in hosts),
         steps=tuple(_steps(report, hosts, language)),
-        changes=tuple(_changes(hosts, language)) if report.check else (),
+        changes=tuple(_changes(hosts, order, language)) if report.check else (),
         again=(not report.problem or report.status == "canceled")
         and not instead
         and (would or report.status != "successful"),
@@ -235,11 +235,12 @@ def _steps(report: Report, hosts: Iterable[HostResult], language: str) -> list[S
     return [Step("", text) for text in texts if text][:1]
 
 
-def _changes(hosts: Iterable[HostResult], language: str) -> list[Change]:
+def _changes(hosts: Iterable[HostResult], order: Order, language: str) -> list[Change]:
     """Return the differences; servers that would change alike share one."""
+    known = f"{order.subject} {order.arguments}"  # DESFAZER has what it is about in its arguments alone
     alike: dict[tuple[Line, ...], list[str]] = {}
     for host in hosts:
-        if host.outcome == "changed" and (lines := tuple(rows(host.diff))):
+        if host.outcome == "changed" and (lines := tuple(rows(host.diff, known))):
             alike.setdefault(lines, []).append(host.host)
     return [Change(enumeration(names, language), lines) for lines, names in alike.items()]
 
