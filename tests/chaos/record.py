@@ -33,18 +33,19 @@ class Answer:
 
 
 def answers(lab: Path, run: str) -> list[Answer]:
-    """Return every answer to a command of this run."""
+    """Return every answer to a command of this run; that one waits for its turn is no answer."""
     client = imaplib.IMAP4_SSL(
         "mail.lab.example", ssl_context=ssl.create_default_context(cafile=str(lab / "ca.pem"))
     )
     with client:
         client.login(OPERATOR, (lab / "secrets/mail-operador").read_text().strip())
         client.select("INBOX", readonly=True)
-        found = client.search(None, "HEADER", "In-Reply-To", run)[1][0].split()
-        if not found:
+        numbers = client.search(None, "HEADER", "In-Reply-To", run)[1][0].split()
+        if not numbers:
             return []
-        parts = client.fetch(b",".join(found).decode(), "(BODY.PEEK[HEADER])")[1]
-    return [_answer(part[1]) for part in parts if isinstance(part, tuple)]
+        parts = client.fetch(b",".join(numbers).decode(), "(BODY.PEEK[HEADER])")[1]
+    found = [_answer(part[1]) for part in parts if isinstance(part, tuple)]
+    return [answer for answer in found if not answer.message_id.startswith("<accepted.")]
 
 
 def _answer(header: bytes) -> Answer:

@@ -104,10 +104,17 @@ class Storm:
         self._calm.set()
 
     def _kill(self) -> None:
+        """Kill whichever kind is the furthest behind its share, at some moment of its life.
+
+        The others have peace until there is one: on a slow machine nothing but starts would be killed.
+        """
         while not self._calm.wait(self._chance.uniform(*self._pause)):
-            kind = self._chance.choices(list(KINDS), list(KINDS.values()))[0]
-            found = ours(self._machines).get(kind)
-            if found and kill(self._chance.choice(found)):
+            kind = min(KINDS, key=lambda kind: (self.kills[kind] / KINDS[kind], self._chance.random()))
+            while not (found := ours(self._machines).get(kind)) and not self._calm.wait(0.1):
+                pass
+            if not found or self._calm.wait(self._chance.uniform(0, 0.5)):
+                return
+            if kill(self._chance.choice(found)):
                 self.kills[kind] += 1
 
     def _look_after(self) -> None:

@@ -61,11 +61,12 @@ def waited(look, otherwise, patience):
     return seen
 
 
-@pytest.mark.long  # the short one too: beside the other tests it is not always done within its patience
 @pytest.mark.parametrize(
     ("count", "rounds", "interrupted", "pause", "patience"),
-    [(16, 1, 2, (0.2, 1.5), 90), (200, 6, 20, (0.5, 3.0), 900)],
-    ids=["short", "long"],
+    [
+        pytest.param(16, 1, 2, (0.2, 1.5), 240, id="short"),
+        pytest.param(200, 6, 20, (0.5, 3.0), 900, id="long", marks=pytest.mark.long),
+    ],
 )
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_whatever_crashes_each_command_is_answered_once_and_no_two_runs_meet(
