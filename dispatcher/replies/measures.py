@@ -1,13 +1,18 @@
-"""Numbers as people read them: sizes, durations and counts in a language's own notation."""
+"""Numbers and dates as people read them, in a language's own notation."""
 
 from __future__ import annotations
 
+from datetime import date, datetime
+
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 
-from dispatcher.i18n import locale
+from dispatcher.i18n import SOURCE, locale
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _STEP = 1000  # as file managers and storage bills count
+# Of day and month in numbers, half of the English readers would take one for the other.
+_DAYS = {SOURCE: "dd/MM/yyyy", "en": "d MMM yyyy"}
 
 
 def number(count: float, language: str) -> str:
@@ -32,3 +37,14 @@ def duration(seconds: float, language: str) -> str:
         return f"{whole}\u00a0s"
     hours, minutes = divmod(round(whole / 60), 60)
     return f"{number(hours, language)}\u00a0h\u00a0{minutes:02}\u00a0min" if hours else f"{minutes}\u00a0min"
+
+
+def moment(at: datetime, language: str) -> str:
+    """Return ``23/11/2026 14:05`` or ``23 Nov 2026 14:05``."""
+    return format_datetime(at, f"{_DAYS.get(language, _DAYS[SOURCE])} HH:mm", locale=locale(language))
+
+
+def day(at: date, language: str) -> str:
+    """Return ``23/11`` or ``23 Nov``."""
+    pattern = _DAYS.get(language, _DAYS[SOURCE])
+    return format_date(at, pattern.rstrip("y").rstrip("/ "), locale=locale(language))

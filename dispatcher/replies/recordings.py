@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from dispatcher.commands.ramais import Ramais
 from dispatcher.i18n import N_, translations
 from dispatcher.jobs.job import Order
-from dispatcher.replies.measures import duration, number, size
+from dispatcher.replies.measures import day, duration, moment, number, size
 from dispatcher.replies.sentences import counted, enumeration, fill
 from dispatcher.replies.visible import visible
 from dispatcher.runs.report import HostResult
@@ -146,8 +146,8 @@ def _found(one: _Extension, language: str) -> Found:
     parts = [counted(one.files, language), size(one.bytes, language)]
     if one.seconds is not None:
         parts.append(duration(one.seconds, language))
-    counts = tuple((day.day, day.files) for day in one.days)
-    days = " · ".join(f"{day:%d/%m}:\u00a0{number(files, language)}" for day, files in counts)
+    counts = tuple((each.day, each.files) for each in one.days)
+    days = " · ".join(f"{day(one, language)}:\u00a0{number(files, language)}" for one, files in counts)
     return Found(visible(one.extension, 20), " · ".join(parts), days, counts)
 
 
@@ -172,7 +172,7 @@ def _hints(data: _Data, language: str) -> list[str]:
 
 def _shown(what: Any, language: str) -> str:
     if isinstance(what, datetime):
-        return f"{what:%d/%m/%Y %H:%M}"
+        return moment(what, language)
     return enumeration(what[:MOST], language) if isinstance(what, list) else str(what)
 
 

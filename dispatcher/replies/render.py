@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 import css_inline
-from babel.dates import format_datetime
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from dispatcher.i18n import LANGUAGES, SOURCE, locale, translations
-from dispatcher.replies.measures import number, size
+from dispatcher.i18n import LANGUAGES, SOURCE, translations
+from dispatcher.replies.measures import moment, number, size
 from dispatcher.settings import PROJECT, Settings
 
 TEMPLATES = PROJECT / "templates" / "mail"
@@ -66,10 +64,11 @@ class Renderer:
         environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]  # added by the extension
         zone = self._settings.zone
         environment.filters |= {
-            "moment": lambda at: _moment(at.astimezone(zone), language),
+            "moment": lambda at: moment(at.astimezone(zone), language),
             # a no-break space, so that no line starts with the unit
             "seconds": lambda count: f"{number(round(count, 1), language)}\u00a0s",
             "number": lambda count: number(count, language),
+            "word": translations(language).gettext,  # one of our own, such as a role: it stays a text
             "size": lambda count: size(count, language),
             "breakable": breakable,
             "initial": initial,
@@ -94,7 +93,3 @@ def initial(text: str) -> str:
 def mailto(subject: str, address: str) -> str:
     """Return a link that opens a new mail with this subject."""
     return f"mailto:{quote(address, safe='@')}?subject={quote(subject, safe='')}"
-
-
-def _moment(at: datetime, language: str) -> str:
-    return format_datetime(at, "dd/MM/yyyy HH:mm", locale=locale(language))

@@ -13,7 +13,7 @@ from dispatcher.i18n import N_, locale, translations
 from dispatcher.replies.codes import audio, fail2ban, local, mac_binding, runs
 from dispatcher.replies.codes.entry import Entry
 from dispatcher.replies.codes.problems import PROBLEMS
-from dispatcher.replies.measures import number, size
+from dispatcher.replies.measures import moment, number, size
 from dispatcher.replies.visible import visible
 
 # In a headline, the first of these codes that occurs speaks for all servers with the same outcome.
@@ -93,8 +93,10 @@ class _Value:
     def __format__(self, spec: str) -> str:
         if spec == "code":
             return f"U+{ord(self.text[0]):04X}"
+        if spec == "word":
+            return translations(self._language).gettext(self.text)
         if spec == "moment":
-            return moment(self.text)
+            return _moment(self.text, self._language)
         if spec in _COUNTED and isinstance(self._value, (int, float)):
             return _COUNTED[spec](self._value, self._language)
         return grouped(self.text) if spec == "mac" else self.text
@@ -109,10 +111,10 @@ def counted(count: float, language: str) -> str:
 _COUNTED = {"number": number, "size": size, "recordings": counted}
 
 
-def moment(text: str) -> str:
+def _moment(text: str, language: str) -> str:
     """Return ``2025-11-01 00:00`` as ``01/11/2025 00:00``; what is no such text stays as it is."""
     try:
-        return f"{datetime.fromisoformat(text):%d/%m/%Y %H:%M}"
+        return moment(datetime.fromisoformat(text), language)
     except ValueError:
         return text
 

@@ -7,13 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
-from dispatcher.i18n import N_, translations
+from babel.numbers import get_decimal_symbol
+
+from dispatcher.i18n import N_, locale, translations
 from dispatcher.replies.recordings import Recordings
 from dispatcher.replies.result import View
 
 _SERVERS = (N_("Servidor"), N_("Resultado"), N_("O que aconteceu"), N_("Avisos"))
 _RECORDINGS = (N_("Ramal"), N_("Dia"), N_("Gravações"))
 _SENDERS = (N_("Endereço"), N_("Papel"), N_("Comandos"))
+_DAYS = {True: "%d/%m/%Y", False: "%Y-%m-%d"}  # what a spreadsheet takes for a date
 _FORMULA = ("=", "+", "-", "@")  # what a spreadsheet would calculate instead of showing
 
 
@@ -26,7 +29,7 @@ def servers(view: View, language: str) -> bytes:
 def recordings(shown: Recordings, language: str) -> bytes:
     """Return how many recordings there are of each extension on each day."""
     rows = (
-        (one.extension, f"{day:%d/%m/%Y}" if day else "", str(count))
+        (one.extension, f"{day:{_DAYS[_comma(language)]}}" if day else "", str(count))
         for one in shown.found
         for day, count in one.counts or ((None, 0),)
     )
@@ -35,7 +38,8 @@ def recordings(shown: Recordings, language: str) -> bytes:
 
 def senders(listed: Sequence[Mapping[str, Any]], language: str) -> bytes:
     """Return everybody who may send commands."""
-    rows = ((one["address"], one["role"], " ".join(one["commands"] or ())) for one in listed)
+    gettext = translations(language).gettext
+    rows = ((one["address"], gettext(one["role"]), " ".join(one["commands"] or ())) for one in listed)
     return _csv(_SENDERS, rows, language)
 
 
@@ -43,10 +47,15 @@ def _csv(titles: Sequence[str], rows: Iterable[Sequence[str]], language: str) ->
     """Return UTF-8 with a byte order mark, without which Excel takes it for Latin-1."""
     gettext = translations(language).gettext
     stream = StringIO()
-    writer = csv.writer(stream, delimiter=";")  # Excel's separator where the comma is decimal
+    writer = csv.writer(stream, delimiter=";" if _comma(language) else ",")  # as Excel reads it
     writer.writerow([gettext(title) for title in titles])
     writer.writerows([_data(cell) for cell in row] for row in rows)
     return stream.getvalue().encode("utf-8-sig")
+
+
+def _comma(language: str) -> bool:
+    """Whether the decimal sign is a comma: then Excel separates by semicolons."""
+    return get_decimal_symbol(locale(language)) == ","
 
 
 def _data(cell: str) -> str:

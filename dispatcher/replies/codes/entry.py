@@ -4,7 +4,7 @@ Portuguese is the source; ``locale/`` has the translations. Placeholders name fi
 are put in as text and never looked at as templates. ``{character:code}`` shows a character's number, and
 ``{mac:mac}`` a MAC in groups, or that there is none. ``{count:number}``, ``{bytes:size}`` and
 ``{start:moment}`` show a number, a size and a local time as people write them, ``{files:recordings}`` a
-number of recordings.
+number of recordings. ``{role:word}`` is one of our own words, such as ``operador``, in the reader's language.
 """
 
 from __future__ import annotations

@@ -3,10 +3,12 @@
 from dispatcher.i18n import N_
 from dispatcher.replies.codes.entry import Entry
 
+ROLES = (N_("operador"), N_("administrador"))
+
 RESULTS: dict[str, Entry] = {
     "whitelist.added": Entry(
-        N_("{address} entrou na lista como {role} e pode mandar comandos."),
-        would=N_("{address} entra na lista como {role} e pode mandar comandos."),
+        N_("{address} entrou na lista como {role:word} e pode mandar comandos."),
+        would=N_("{address} entra na lista como {role:word} e pode mandar comandos."),
         headline=N_("{address} entrou na lista"),
         would_headline=N_("{address} entraria na lista"),
         advice=N_(

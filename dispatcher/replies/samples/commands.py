@@ -19,6 +19,7 @@ from dispatcher.replies import local
 from dispatcher.replies.compose import Reply
 from dispatcher.replies.samples.checkip import job, partial
 from dispatcher.replies.samples.studio import AT, FLEET, Sample, Studio, ordered, running
+from dispatcher.replies.standing import accepted
 from dispatcher.runs.report import Notice, Report
 
 
@@ -158,11 +159,18 @@ def _everybodys(studio: Studio) -> Reply:
     return status(studio, everybody=True, paused=(Pause("gv1p", AT, "shell:ana", "troca do disco"),))
 
 
+def _accepted(studio: Studio) -> Reply:
+    seen = in_line()[2]
+    order = replace(seen.job.order, sender="ana@example.com", language=studio.language)
+    return accepted(studio.composer, replace(seen.job, order=order), seen.ahead, seen.waits)
+
+
 def _told_removed(studio: Studio) -> Reply:
     return news(studio, Change("remove", listed(studio)["bia@example.com"]))
 
 
 SAMPLES: Mapping[str, Sample] = {
+    "accepted": _accepted,
     "whitelist": lambda studio: carried_out(studio, "WHITELIST LIST"),
     "whitelist-many": lambda studio: carried_out(studio, "WHITELIST LIST", _many(studio)),
     "whitelist-added": lambda studio: carried_out(studio, "WHITELIST ADD carla@example.com"),

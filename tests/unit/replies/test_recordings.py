@@ -37,7 +37,7 @@ def test_the_link_is_a_button_and_a_line_to_copy_with_its_end_in_local_time():
     assert f'href="{LINK.replace("&", "&amp;")}"' in html
     assert LINK in text("ramais").splitlines()
     assert "O link vale até 26/11/2026 11:05." in text("ramais")  # 14:05 UTC
-    assert "The link is valid until 26/11/2026 11:05." in text("ramais-en")
+    assert "The link is valid until 26 Nov 2026 11:05." in text("ramais-en")
 
 
 @pytest.mark.parametrize(
