@@ -19,7 +19,7 @@ packages:
 
 $(VENV)/ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes --requirement requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements/dev.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@# A Python without .pyc files starts Ansible twice as slowly.
 	$(BIN)/python -m compileall -q $(VENV)/lib dispatcher lab >/dev/null || true
