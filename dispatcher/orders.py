@@ -55,7 +55,10 @@ _refused = partial(Decision, verdict="refused")
 
 @dataclass(frozen=True, kw_only=True)
 class Orders:
-    """What it takes to decide. ``senders``: everybody on the whitelist; ``waiting``: a confirmation's job."""
+    """What it takes to decide. ``senders``: everybody on the whitelist; ``waiting``: a confirmation's job.
+
+    ``found``: what a request that names a job alone would do.
+    """
 
     composer: Composer
     inventory: InventorySource
@@ -63,6 +66,7 @@ class Orders:
     confirmations: Confirmations
     senders: Callable[[], Sequence[Sender]]
     waiting: Callable[[int], Job]
+    found: Callable[[Request, Sender, Inventory], Request]
 
     def of(self, mail: Admitted) -> Decision:
         """Return what follows. Raises InventoryError and StoreError: then the mail has to come again."""
@@ -70,7 +74,8 @@ class Orders:
             return self._confirmed(mail, self.waiting(mail.proof.confirmation))
         inventory = self.inventory.read()
         try:
-            request = parse(mail.subject, inventory, may=lambda kind: may(mail.sender, kind))
+            written = parse(mail.subject, inventory, may=lambda kind: may(mail.sender, kind))
+            request = self.found(written, mail.sender, inventory)
         except NotPermitted as error:
             refusal = denied(mail.sender, error.kind) or Denied(error.kind, "role")
             return self._not_permitted(mail, refusal, inventory, proof=mail.proof)

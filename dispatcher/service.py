@@ -59,6 +59,7 @@ class Service(Work):
             confirmations=Confirmations(self._engine, tokens.pepper()),
             senders=senders.all,
             waiting=self._store.waiting,
+            found=partial(undoing.found, self._engine),
         )
         notices = Notices(self._composer, settings, senders.all)
         self._intake = Intake(

@@ -64,7 +64,7 @@ def explain(
     if arrived is not None:
         raise click.UsageError(_("--arrived vale só com --message."))
     inventory = InventorySource(settings.inventory).read()
-    request = requested(subject or "", inventory, as_json=as_json)
+    request = requested(subject or "", inventory, settings, as_json=as_json)
     plan = _plan(request, inventory)
     if as_json:
         click.echo(json.dumps({"valid": True, **plan}, ensure_ascii=False, indent=2))
@@ -91,7 +91,7 @@ def _plan(request: Request, inventory: Inventory) -> dict[str, Any]:
         "subject": command.subject(),
         "command": command.keyword,
         "check": request.check,
-        "playbook": f"playbooks/{command.playbook}" if command.playbook else None,
+        "playbook": f"playbooks/{command.runs}" if command.runs else None,
         "extravars": command.extravars(),
         "servers": [
             {"name": name, "address": str(inventory.variables.get(name, {}).get("ansible_host", name))}

@@ -95,10 +95,13 @@ def show_job(settings_path: Path, job_id: int, *, follow: bool, as_json: bool) -
     table.add_row(_("Estado"), standing(job, settings.zone))
     for said in waited_for(seen, language_name()):
         table.add_row(_("Espera"), escape(said))
-    if job.canceled_by:
-        table.add_row(_("Cancelado por"), escape(job.canceled_by))
-    if job.order.retry_of:
-        table.add_row(_("Repete o job"), str(job.order.retry_of))
+    for title, value in (
+        (_("Cancelado por"), job.canceled_by),
+        (_("Repete o job"), job.order.retry_of),
+        (_("Desfaz o job"), job.order.undoes),
+    ):
+        if value:
+            table.add_row(title, escape(str(value)))
     table.add_row(_("Servidores"), escape(", ".join(job.order.servers)))
     table.add_row(_("De"), escape(job.order.sender or _("terminal")))
     for title, moment in (
@@ -112,7 +115,7 @@ def show_job(settings_path: Path, job_id: int, *, follow: bool, as_json: bool) -
     console.print(table)
     if job.report:
         console.print()
-        report(console, job.report, job.order, settings.zone)
+        report(console, job, job.report, settings.zone)
     ansible = settings.state_dir / "runs" / str(job.id) / "artifacts" / "stdout"
     if ansible.is_file():
         console.print(Text(_("O que o Ansible disse:") + f" {ansible}", style="dim"))

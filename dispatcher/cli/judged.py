@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import IO
 
 import click
@@ -16,6 +17,7 @@ from dispatcher.cli.show import language
 from dispatcher.errors import SettingsError
 from dispatcher.i18n import N_
 from dispatcher.inventory import InventorySource
+from dispatcher.jobs import undoing
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.store import Store
 from dispatcher.mail.admission import RULES, Admission, Verdict
@@ -86,6 +88,7 @@ def explain_mail(settings: Settings, file: IO[bytes], arrived: datetime, *, as_j
         confirmations=Confirmations(engine, settings.tokens.pepper()),
         senders=Senders(engine).all,
         waiting=store.waiting,
+        found=partial(undoing.found, engine),
     )
     verdict = admission.judge(_raw(file, settings.mail.max_bytes, arrived))
     fate = _fate(verdict, orders)

@@ -43,7 +43,7 @@ def run(settings_path: Path, subject: str, *, check: bool, as_json: bool) -> Non
     settings = load(settings_path)
     source = InventorySource(settings.inventory)
     inventory = source.read()
-    request = requested(subject, inventory, as_json=as_json)
+    request = requested(subject, inventory, settings, as_json=as_json)
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     order = Order.of(replace(request, check=check or request.check), inventory, language=language_name())
     job = _run(settings, source, order, console)
@@ -51,7 +51,7 @@ def run(settings_path: Path, subject: str, *, check: bool, as_json: bool) -> Non
         click.echo(json.dumps(job_json(job), ensure_ascii=False, indent=2))
     elif job.report:
         console.print()
-        report(console, job.report, job.order, settings.zone)
+        report(console, job, job.report, settings.zone)
     sys.exit(EXIT_CODES[job.state.value])
 
 

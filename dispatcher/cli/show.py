@@ -20,15 +20,19 @@ from rich.text import Text
 from dispatcher.commands import InvalidCommand
 from dispatcher.commands.local import DISPATCHER
 from dispatcher.commands.parser import Request, parse
+from dispatcher.commands.undo import Undo
 from dispatcher.i18n import translations
 from dispatcher.inventory import Inventory
-from dispatcher.jobs.job import Job, Order, State
+from dispatcher.jobs import undoing
+from dispatcher.jobs.database import connect
+from dispatcher.jobs.job import Job, State
 from dispatcher.jobs.standing import Standing
 from dispatcher.replies.recordings import Recordings
 from dispatcher.replies.result import ServerRow, label, view
 from dispatcher.replies.sentences import invented, sentence
 from dispatcher.replies.standing import STATES, rows, waits
 from dispatcher.runs.report import HostResult, Report
+from dispatcher.settings import Settings
 
 _TOKEN = re.compile(r"^\s*\[[^\]]{0,64}\]")
 
@@ -46,16 +50,19 @@ def language_name() -> str:
     return os.environ.get("ATHOME_LANGUAGE", "pt_BR")
 
 
-def requested(subject: str, inventory: Inventory, *, as_json: bool) -> Request:
+def requested(subject: str, inventory: Inventory, settings: Settings, *, as_json: bool) -> Request:
     """Return what a subject asks for, or print everything that is wrong with it and end with exit code 2.
 
     What stands in a token's place is dropped unread: a shell needs none.
     """
     try:
-        return parse(_TOKEN.sub("", subject, count=1), inventory)
+        request = parse(_TOKEN.sub("", subject, count=1), inventory)
+        if isinstance(request.command, Undo):  # the only one that the database has to be asked about
+            return undoing.found(connect(settings.job_store), request, None, inventory)
     except InvalidCommand as error:
         problems(error, as_json=as_json)
         sys.exit(2)
+    return request
 
 
 def problems(error: InvalidCommand, *, as_json: bool) -> None:
@@ -98,13 +105,13 @@ def host_line(result: HostResult, *, check: bool) -> Text:
     return Text.assemble((f"{result.host:<10}", "bold"), (f"{word:<12}", _COLORS[result.outcome]), said)
 
 
-def report(console: Console, shown: Report, order: Order, zone: tzinfo) -> None:
+def report(console: Console, job: Job, shown: Report, zone: tzinfo) -> None:
     """Print what the mail says: the whole in one line, each server, what would change, what to do.
 
     Whoever has the shell may read what is confidential.
     """
     _ = language().gettext
-    seen = view(shown, order, language_name(), privileged=True)
+    seen = view(shown, job.order, language_name(), privileged=True, number=job.id)
     console.print(Text(f"{seen.verdict} — {seen.headline}" if seen.headline else seen.verdict, style="bold"))
     if seen.problem:
         console.print(Text(seen.problem, style="bold red"))
@@ -122,11 +129,10 @@ def report(console: Console, shown: Report, order: Order, zone: tzinfo) -> None:
     for step in seen.steps:
         console.print(Text(f"\n{step.servers}: {step.text}" if step.servers else f"\n{step.text}"))
     if seen.undo:
-        console.print(Text("\n" + _("Para desfazer:") + f" athome run '{seen.undo.subject}'"))
-        for name, transaction in seen.undo.transactions:
-            words = _("Com o Ansible, byte a byte: %(playbook)s em %(server)s, transação %(id)s.")
-            values = {"playbook": seen.undo.playbook, "server": name, "id": transaction}
-            console.print(Text(words % values, style="dim"))
+        title = _("Para fazer de novo:") if seen.undo.again else _("Para desfazer:")
+        console.print(Text(f"\n{title} athome run '{seen.undo.subject}'"))
+        if seen.undo.line:
+            console.print(Text(_("Com o Ansible:") + f" {seen.undo.line}", style="dim"))
 
 
 def _local(console: Console, result: HostResult, *, check: bool) -> None:
@@ -228,6 +234,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "too_new": job.too_new,
         "canceled_by": job.canceled_by,
         "retry_of": order.retry_of,
+        "undoes": order.undoes,
         "created_at": job.created_at.isoformat(),
         "started_at": job.started_at.isoformat() if job.started_at else None,
         "finished_at": job.finished_at.isoformat() if job.finished_at else None,

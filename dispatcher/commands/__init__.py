@@ -7,6 +7,7 @@ from dispatcher.commands.help import Help
 from dispatcher.commands.macchange import MacChange
 from dispatcher.commands.ramais import Ramais
 from dispatcher.commands.status import Status
+from dispatcher.commands.undo import Undo
 from dispatcher.commands.whitelist import Whitelist
 
 COMMANDS: dict[str, type[Command]] = {
@@ -16,8 +17,9 @@ COMMANDS: dict[str, type[Command]] = {
     "WHITELIST": Whitelist,
     "STATUS": Status,
     "CANCELAR": Cancel,
+    "DESFAZER": Undo,
     "AJUDA": Help,
 }
-ALIASES = {"HELP": "AJUDA", "CANCEL": "CANCELAR"}
+ALIASES = {"HELP": "AJUDA", "CANCEL": "CANCELAR", "UNDO": "DESFAZER"}
 
 __all__ = ["ALIASES", "COMMANDS", "Command", "InvalidCommand", "NotPermitted", "Problem"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +19,7 @@ from dispatcher.settings import Demand
 if TYPE_CHECKING:
     from dispatcher.commands.context import Context
     from dispatcher.inventory import Inventory
+    from dispatcher.runs.report import HostResult
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +76,7 @@ class Command(BaseModel, ABC):
     role: ClassVar[Role | None] = "operador"  # the least that may use it; None: whoever may write at all
     demand: ClassVar[Demand] = "token"  # how sure it has to be of its sender, unless the settings say more
     always_confirmed: ClassVar[bool] = False  # asks for an answer to its mail, whatever the settings say
-    undo_playbook: ClassVar[str | None] = None  # takes a transaction of it back, with Ansible alone
+    undo_playbook: ClassVar[str] = ""  # takes back what a run of it did; none: nothing does
     purpose: ClassVar[str]  # one sentence for the help, a catalogue entry
     explained: ClassVar[Mapping[str, str]] = {}  # what each part of a subject means, catalogue entries too
     example: ClassVar[str]  # a valid subject, without token
@@ -86,6 +87,21 @@ class Command(BaseModel, ABC):
     def only_reads(self) -> bool:
         """Whether it changes nothing anywhere: then a token is proof enough."""
         return False
+
+    @property
+    def governed_by(self) -> str:
+        """The keyword of the command whose permission and demand count: its own, unless it undoes another."""
+        return self.keyword
+
+    @property
+    def undoes(self) -> int | None:
+        """The job that it takes back, if it takes one back."""
+        return None
+
+    @property
+    def runs(self) -> str:
+        """The file in playbooks/ that carries this very command out."""
+        return self.playbook
 
     @classmethod
     def candidates(cls, inventory: Inventory) -> tuple[str, ...]:
@@ -118,6 +134,15 @@ class Command(BaseModel, ABC):
     def subject(self) -> str:
         """Return the canonical subject, without token: the same command always gives the same text."""
 
-    def reverse(self) -> Command | None:
-        """Return the command that takes this one back; None when no command does."""
-        return None
+    def undo_extravars(self, _results: Sequence[HostResult]) -> dict[str, Any]:
+        """Return the variables of ``undo_playbook``, for the servers of these results: each says ``undo``."""
+        return {}
+
+
+class WordCommand(Command):
+    """A command whose grammar is words after the keyword, not KEY=value."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, words: str, context: Context) -> WordCommand:
+        """Return the command of the words after its keyword. Raises InvalidCommand."""

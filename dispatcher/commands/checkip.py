@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dispatcher.commands.base import Command
@@ -11,6 +11,7 @@ from dispatcher.i18n import N_
 
 if TYPE_CHECKING:
     from dispatcher.inventory import Inventory
+    from dispatcher.runs.report import HostResult
 
 
 class CheckIp(Command):
@@ -19,6 +20,7 @@ class CheckIp(Command):
     keyword: ClassVar[str] = "CHECKIP"
     playbook: ClassVar[str] = "checkip.yml"
     group: ClassVar[str] = "checkip_servers"
+    undo_playbook: ClassVar[str] = "checkip.yml"
     purpose: ClassVar[str] = N_(
         "Desbloqueia um endereço IP em todos os servidores e o põe na lista permanente."
     )
@@ -38,3 +40,7 @@ class CheckIp(Command):
     def subject(self) -> str:
         """Return ``CHECKIP=`` and the address."""
         return f"{self.keyword}={self.checkip}"
+
+    def undo_extravars(self, _results: Sequence[HostResult]) -> dict[str, Any]:
+        """Return the address to be taken off the list. It is not banned again: it may have done nothing."""
+        return {**self.extravars(), "checkip_state": "absent"}

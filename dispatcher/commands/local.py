@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dispatcher.commands.base import Command, InvalidCommand
+from dispatcher.commands.base import Command, InvalidCommand, WordCommand
 from dispatcher.commands.context import Context
 from dispatcher.inventory import Inventory
 from dispatcher.mail.sender import Sender
@@ -42,18 +42,13 @@ class Desk:
     queue: Queue
 
 
-class LocalCommand(Command):
+class LocalCommand(WordCommand):
     """What a local command has besides."""
 
     @classmethod
     def available(cls, _inventory: Inventory) -> bool:
         """Return true: it needs no server."""
         return True
-
-    @classmethod
-    @abstractmethod
-    def read(cls, words: str, context: Context) -> LocalCommand:
-        """Return the command of the words after its keyword. Raises InvalidCommand."""
 
     def foresee(self, _listed: Mapping[str, Sender], _by: str) -> HostResult | None:
         """Return what it would come to as things stand; None: it changes nothing of ours."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationInfo, field_validator
@@ -15,6 +15,7 @@ from dispatcher.settings import Demand
 
 if TYPE_CHECKING:
     from dispatcher.inventory import Inventory
+    from dispatcher.runs.report import HostResult
 
 
 class MacChange(Command):
@@ -69,6 +70,6 @@ class MacChange(Command):
             f"MACFUTURO={self.macfuturo or ''} SERVER={self.server}"
         )
 
-    def reverse(self) -> MacChange:
-        """Return the same change with its MACs the other way round."""
-        return self.model_copy(update={"macatual": self.macfuturo, "macfuturo": self.macatual})
+    def undo_extravars(self, results: Sequence[HostResult]) -> dict[str, Any]:
+        """Return the transaction that the one server keeps of it."""
+        return {"macchange_transaction": (results[0].undo or {}).get("transaction", "")}

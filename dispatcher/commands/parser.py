@@ -5,7 +5,7 @@ The grammar, ASCII only, keys in any case::
     subject = (KEY "=" value *(" " KEY "=" value) / WORD *(" " word)) [" SIMULAR" / " CHECK"]
 
 A value reaches to the next known key, so that a date may have a space before its time, and may be empty.
-Commands of words (``commands/local.py``) read what stands after their name themselves.
+Commands of words (``WordCommand``) read what stands after their name themselves.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from dispatcher.commands import ALIASES, COMMANDS
-from dispatcher.commands.base import Command, InvalidCommand, NotPermitted, Problem
+from dispatcher.commands.base import Command, InvalidCommand, NotPermitted, Problem, WordCommand
 from dispatcher.commands.context import Context
 from dispatcher.commands.correction import Correction, corrected, example
-from dispatcher.commands.local import LocalCommand
 from dispatcher.commands.pairs import KEY, SHOWN, split
 from dispatcher.inventory import Inventory
 from dispatcher.mail.address import normalise
@@ -78,7 +77,7 @@ def parse(
 def available(inventory: Inventory) -> Mapping[str, type[Command]]:
     """Return the commands of this fleet. Raises InventoryError when it has servers for none."""
     commands = {word: kind for word, kind in COMMANDS.items() if kind.available(inventory)}
-    if all(issubclass(kind, LocalCommand) for kind in commands.values()):
+    if not any(kind.group for kind in commands.values()):
         inventory.group(next(iter(COMMANDS.values())).group)  # the error names it
     return commands
 
@@ -109,7 +108,7 @@ class _Parser:
         kind = self.commands[word]
         if word not in self.permitted:
             raise NotPermitted(kind)
-        if issubclass(kind, LocalCommand):
+        if issubclass(kind, WordCommand):
             words = subject[len(written) :].strip().lstrip("=:").strip()
             return Request(kind.read(" ".join(words.split()), self.context(kind)), check)
         if not first:  # "CHECKIP 3.3.3.3": the sign is missing, the rest is probably meant

@@ -82,5 +82,6 @@ def described(standing: Standing, desk: Desk) -> dict[str, Any]:
         "waits": [wait.model_dump(mode="json") for wait in standing.waits],
         "hosts": [{"host": one.host, "outcome": one.outcome, "code": one.code} for one in hosts],
         "retry_of": order.retry_of,
+        "undoes": order.undoes,
         **{name: moment.isoformat() if moment else None for name, moment in moments.items()},
     }

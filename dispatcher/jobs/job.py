@@ -95,6 +95,7 @@ class Order:
             sender=sender,
             message_id=message_id,
             references=references,
+            undoes=command.undoes,
         )
 
     def command(self) -> Command:

@@ -58,11 +58,12 @@ def judge(
 ) -> Allowed | Denied | Unproved:
     """Decide on a request with the proof that came with it; on a confirmed one, with the confirmation."""
     command = request.command
-    if refusal := denied(sender, type(command)):
+    kind = COMMANDS[command.governed_by]
+    if refusal := denied(sender, kind):
         return refusal
     if request.check or command.only_reads or proof.kind == "confirmation":
         return Allowed()
-    wanted = demand(type(command), permissions)
+    wanted = demand(kind, permissions)
     if wanted == "totp" and proof.kind != "totp":
         return Unproved("totp")
     if command.always_confirmed or (wanted == "confirmation" and proof.kind != "totp"):

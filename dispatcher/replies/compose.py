@@ -79,7 +79,7 @@ class Composer:
         """Say what a job did on each server and what to do next; what is confidential to the privileged."""
         order = job.order
         to = Thread.of_order(order)
-        shown = result.view(report, order, order.language, privileged=privileged)
+        shown = result.view(report, order, order.language, privileged=privileged, number=job.id)
         for most in _ROWS:
             cut = replace(shown, servers=shown.servers[:most], changes=shown.changes[:most])
             rest = len(shown.servers) - len(cut.servers)

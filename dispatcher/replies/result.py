@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dispatcher.commands.local import DISPATCHER
+from dispatcher.commands.undo import Undo
 from dispatcher.i18n import N_, translations
 from dispatcher.jobs.job import Order
 from dispatcher.replies.diff import Line, rows
@@ -75,12 +78,12 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Undo:
-    """How to take back what was done: a command to send, and what Ansible alone needs."""
+class Back:
+    """How to take back what was done: a command to send. Of an undo, the command that does it ``again``."""
 
     subject: str
-    playbook: str
-    transactions: tuple[tuple[str, str], ...]  # server, id; only for the privileged
+    again: bool
+    line: str  # the same with Ansible alone; only for the privileged
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +99,17 @@ class View:
     changes: tuple[Change, ...]  # of a preview
     again: bool  # whether sending the command (again, or without SIMULAR) makes sense
     rewrite: bool  # … but not as it was
-    undo: Undo | None
+    undo: Back | None
     recordings: Recordings | None
 
 
-def view(report: Report, order: Order, language: str, *, privileged: bool = False) -> View:
-    """Put a report into words. ``privileged``: for somebody who may read what is confidential."""
+def view(
+    report: Report, order: Order, language: str, *, privileged: bool = False, number: int | None = None
+) -> View:
+    """Put a report into words. ``privileged``: for somebody who may read what is confidential.
+
+    ``number``: the job's; without it, its undo cannot be named.
+    """
     gettext = translations(language).gettext
     hosts = sorted(report.hosts if privileged else map(masked, report.hosts), key=_rank)
     verdict, tone = _verdict(report)
@@ -123,7 +131,7 @@ def view(report: Report, order: Order, language: str, *, privileged: bool = Fals
         and not instead
         and (would or report.status != "successful"),
         rewrite=any(host.code in RESULTS and RESULTS[host.code].rewrite for host in hosts),
-        undo=_undo(report, order, privileged=privileged),
+        undo=_undo(report, order, number, privileged=privileged),
         recordings=collected,
     )
 
@@ -245,12 +253,23 @@ def _changes(hosts: Iterable[HostResult], order: Order, language: str) -> list[C
     return [Change(enumeration(names, language), lines) for lines, names in alike.items()]
 
 
-def _undo(report: Report, order: Order, *, privileged: bool) -> Undo | None:
+def _undo(report: Report, order: Order, number: int | None, *, privileged: bool) -> Back | None:
     """Return the way back from what was really changed, if there is one."""
-    changed = [(host.host, host.undo) for host in report.hosts if host.undo]
-    command = order.command() if changed and not report.check else None
-    reverse = command.reverse() if command else None
-    if command is None or reverse is None:
+    changed = [host for host in report.hosts if host.undo or host.outcome == "changed"]
+    if not changed or report.check or number is None:
         return None
-    ids = tuple((host, visible(str(undo.get("transaction", "")), 80)) for host, undo in changed)
-    return Undo(reverse.subject(), command.undo_playbook or "", ids if privileged else ())
+    command = order.command()
+    if isinstance(command, Undo):
+        return Back(command.way.subject, again=True, line="") if command.way else None
+    undoable = [host for host in changed if host.undo]
+    if not undoable or not command.undo_playbook:
+        return None
+    line = _line(command.undo_playbook, undoable, command.undo_extravars(undoable)) if privileged else ""
+    return Back(Undo(job=number).subject(), again=False, line=line)
+
+
+def _line(playbook: str, hosts: Iterable[HostResult], extravars: Mapping[str, Any]) -> str:
+    """Return what an operator of Ansible types. What is from a server is quoted for the shell."""
+    limit = shlex.quote(",".join(host.host for host in hosts))
+    given = (f"-e {shlex.quote(visible(f'{name}={value}', 80))}" for name, value in extravars.items())
+    return " ".join((f"ansible-playbook -i INVENTARIO playbooks/{playbook} --limit {limit}", *given))

@@ -48,6 +48,7 @@ class JobRow:
     started_at: datetime | None
     finished_at: datetime | None
     retry_of: int | None
+    undoes: int | None
 
 
 def rows(described: Iterable[Mapping[str, Any]], language: str) -> list[JobRow]:
@@ -83,6 +84,7 @@ def _row(one: Mapping[str, Any], language: str) -> JobRow:
         lines=waits(one["waits"], language) + _became(one, language),
         created_at=datetime.fromisoformat(one["created_at"]),
         retry_of=one["retry_of"],
+        undoes=one.get("undoes"),  # an older report has none
         **moments,
     )
 

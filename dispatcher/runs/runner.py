@@ -122,7 +122,7 @@ class Runner:
         config = RunnerConfig(
             private_data_dir=str(folder),
             project_dir=str(PROJECT),
-            playbook=str(PROJECT / "playbooks" / command.playbook),
+            playbook=str(PROJECT / "playbooks" / command.runs),
             inventory=str(self._settings.inventory),
             limit=",".join(servers),
             skip_tags="report",  # a line for the operator at the shell: here it would only cost time

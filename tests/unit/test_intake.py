@@ -2,6 +2,7 @@
 
 import dataclasses
 from datetime import datetime, timezone
+from functools import partial
 
 import pytest
 from sqlalchemy import select
@@ -9,7 +10,7 @@ from sqlalchemy import select
 from dispatcher.errors import InventoryError, StoreError
 from dispatcher.intake import Intake
 from dispatcher.inventory import InventorySource
-from dispatcher.jobs import schema
+from dispatcher.jobs import schema, undoing
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.job import State
 from dispatcher.jobs.store import Store
@@ -70,6 +71,7 @@ def take(store, taken):
             composer=composer, inventory=InventorySource(PROJECT / "inventory" / inventory),
             permissions=permissions, confirmations=Confirmations(store.engine, b"invented for tests"),
             senders=Senders(store.engine).all, waiting=store.waiting,
+            found=partial(undoing.found, store.engine),
         )  # fmt: skip
         return Intake(store, Admission(given), orders, notices, lambda: taken.append(1)).take(raw)
 

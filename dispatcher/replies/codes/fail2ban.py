@@ -22,8 +22,12 @@ RESULTS: dict[str, Entry] = {
         would_headline=N_("seria posto na lista permanente em {hosts}"),
     ),
     "fail2ban.removed": Entry(
-        N_("Foi tirado da lista permanente."),
-        would=N_("Seria tirado da lista permanente."),
+        N_("Foi tirado da lista permanente; não foi bloqueado de novo."),
+        would=N_("Seria tirado da lista permanente; não seria bloqueado de novo."),
+        advice=N_(
+            "O endereço continua com acesso. Se voltar a errar a senha, o fail2ban o bloqueia como a "
+            "qualquer outro."
+        ),
         headline=N_("tirado da lista permanente em {hosts}"),
         would_headline=N_("seria tirado da lista permanente em {hosts}"),
     ),
@@ -38,7 +42,9 @@ RESULTS: dict[str, Entry] = {
     "fail2ban.banned": Entry(N_("Está bloqueado em {jails}."), headline=N_("bloqueado em {hosts}")),
     "fail2ban.not_banned": Entry(N_("Não está bloqueado."), headline=N_("não está bloqueado")),
     "fail2ban.not_whitelisted": Entry(
-        N_("Não está na lista permanente."), headline=N_("não está na lista permanente")
+        N_("Não está na lista permanente."),
+        headline=N_("já não estava na lista permanente"),
+        label=N_("já não estava"),
     ),
     "fail2ban.verified": Entry(
         N_("Na lista permanente, sem bloqueio, e o firewall deixa passar."),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dispatcher.replies.samples import admission, checkip, commands, confirming, macchange, ramais
+from dispatcher.replies.samples import admission, checkip, commands, confirming, macchange, ramais, undo
 from dispatcher.replies.samples.studio import Sample, Studio
 
 SAMPLES: Mapping[str, Sample] = {
     **checkip.SAMPLES,
     **macchange.SAMPLES,
     **ramais.SAMPLES,
+    **undo.SAMPLES,
     **confirming.SAMPLES,
     **commands.SAMPLES,
     **admission.SAMPLES,

@@ -9,7 +9,10 @@ from dispatcher.replies.compose import Reply
 from dispatcher.replies.samples.studio import Sample, Studio, host, running
 from dispatcher.runs.report import Diff, HostResult, Notice, Report, canceled
 
-UNBANNED = host("gv1p", "changed", "fail2ban.unbanned", jails=["sshd"])
+UNBANNED = host(
+    "gv1p", "changed", "fail2ban.unbanned", jails=["sshd"],
+    undo={"state": "absent", "address": "203.0.113.7"},
+)  # fmt: skip
 UNREACHABLE = host(
     "voip1", "unreachable", "host.unreachable",
     msg="Failed to connect to the host via ssh: connect to host 192.0.2.21 port 22: Connection timed out",

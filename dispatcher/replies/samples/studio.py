@@ -87,9 +87,9 @@ def message(subject: str = "[········] CHECKIP=3.3.3") -> Message:
 
 
 def host(name: str, outcome: str, code: str, *notices: Notice, **data: object) -> HostResult:
-    """Return what happened on one server; ``diff`` among the data is its difference."""
-    diff = data.pop("diff", ())
+    """Return what happened on one server; ``diff`` and ``undo`` among the data are its own."""
+    diff, undo = data.pop("diff", ()), data.pop("undo", None)
     return HostResult.model_validate(
         {"host": name, "outcome": outcome, "code": code, "data": data, "notices": notices, "diff": diff,
-         "seconds": 1.9}
+         "undo": undo, "seconds": 1.9}
     )  # fmt: skip

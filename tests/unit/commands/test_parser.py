@@ -182,7 +182,7 @@ def test_a_command_that_no_server_takes_part_in_does_not_exist_there():
     fleet = Inventory(groups={"checkip_servers": ("one",), "macchange_servers": ()}, variables={})
     with pytest.raises(InvalidCommand) as caught:
         parse_for(COMMANDS["MACCHANGE"].example, fleet)
-    assert ("command.unknown", "CHECKIP, WHITELIST, STATUS, CANCELAR, AJUDA") == (
+    assert ("command.unknown", "CHECKIP, WHITELIST, STATUS, CANCELAR, DESFAZER, AJUDA") == (
         caught.value.problems[0].code, caught.value.problems[0].data["known"],
     )  # fmt: skip
     assert "CHECKIP=203.0.113.7" == caught.value.corrected

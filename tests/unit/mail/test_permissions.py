@@ -67,9 +67,14 @@ def test_everybody_may_ask_for_help(commands):
 
 
 def test_an_unknown_role_may_nothing():
-    """A row of another version of the program, or of a person's own hand, opens only one's own jobs."""
+    """A row of another version of the program, or of a person's own hand, opens only one's own jobs.
+
+    DESFAZER is judged by what it undoes.
+    """
     odd = Sender("ana@example.com", "chefe", "pt_BR")
-    assert {"AJUDA", "STATUS", "CANCELAR"} == {word for word, kind in COMMANDS.items() if may(odd, kind)}
+    assert {"AJUDA", "STATUS", "CANCELAR", "DESFAZER"} == {
+        word for word, kind in COMMANDS.items() if may(odd, kind)
+    }
 
 
 def test_demands_of_no_command_are_an_error():

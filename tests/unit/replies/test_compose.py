@@ -232,6 +232,9 @@ def test_the_whole_story_in_plain_text():
         "\n"
         "  [TOKEN] CHECKIP=203.0.113.7\n"
         "\n"
+        "FOI ENGANO?\n\n"
+        "Para desfazer, envie:\n\n"
+        "  [TOKEN] DESFAZER 42\n\n"
         "Job 42, pedido em 23/11/2026 11:05, executado em 12,3\u00a0s.\n"
         "-- \n"
         "Resposta automática de ATHome VoIP Monitor.\n"
@@ -250,17 +253,27 @@ def test_a_preview_says_so_first_and_shows_the_lines():
     assert "\n  [TOKEN] CHECKIP=203.0.113.7\n" in shown
 
 
-UNDO = "MACCHANGE=3010 MACATUAL=010203040599 MACFUTURO=010203040506 SERVER=gv2p"
+UNDO = "DESFAZER 42"
 
 
 def test_a_mistake_is_taken_back_with_one_mail():
-    """The answer to a change has the reverse command, to copy and to tap, and it is a valid one."""
+    """The answer to a change has what undoes this very job, to copy and to tap, and it is a valid command."""
     reply = SAMPLES["mac-changed"]()
     assert "Re: MACCHANGE=3010 — MAC trocado em gv2p" == read(reply)["Subject"]
     assert f"FOI ENGANO?\n\nPara desfazer, envie:\n\n  [TOKEN] {UNDO}\n" in text(reply)
     links = [attributes["href"] for tag, attributes in Page(page(reply)).tags if tag == "a"]
     assert [f"mailto:athome@example.com?subject={quote(f'[TOKEN] {UNDO}', safe='')}"] == links
-    assert MACCHANGE == parse(UNDO, FLEET).command.reverse()
+    assert UNDO == parse(UNDO, FLEET).subject
+    assert f"FOI ENGANO?\n\nPara desfazer, envie:\n\n  [TOKEN] {UNDO}\n" in text(SAMPLES["done"]())
+
+
+def test_an_undo_says_how_to_do_it_again():
+    """An undo is not undone: whoever sent it by mistake sends the first command once more."""
+    again = f"Para fazer de novo o que foi desfeito, envie:\n\n  [TOKEN] {MACCHANGE.subject()}\n"
+    assert f"FOI ENGANO?\n\n{again}" in text(SAMPLES["mac-undone"]())
+    for name in ("mac-undo-changed-since", "checkip-undo-preview"):
+        assert "ENGANO" not in text(SAMPLES[name]())
+    assert "não foi bloqueado de novo" in text(SAMPLES["checkip-undone"]())
 
 
 @pytest.mark.parametrize(
@@ -270,14 +283,14 @@ def test_a_mistake_is_taken_back_with_one_mail():
         mac_result(mac_host("ok", "already_changed")),
         mac_result(mac_host("failed", "notify_failed", how="refused", error="no")),
         mac_result(mac_host("changed", "told_again")),
-        result(done(UNBANNED.model_copy(update={"undo": {"state": "absent"}}))),
+        result(done(UNBANNED.model_copy(update={"undo": None}))),
     ],
     ids=[
         "preview",
         "nothing changed",
         "rolled back",
         "files untouched",
-        "a command that no other takes back",
+        "not by this very run",
     ],
 )
 def test_only_what_was_changed_can_be_undone(reply):
@@ -295,10 +308,9 @@ def test_a_command_that_would_fail_again_is_offered_to_be_rewritten():
 
 
 def test_only_the_administrator_is_told_the_transaction():
-    """Byte for byte it is undone with Ansible, which operators do not have."""
-    assert f"macchange_undo.yml em gv2p, transação {TRANSACTION}." in text(
-        SAMPLES["mac-changed-for-administrator"]()
-    )
+    """With Ansible alone it is undone too, which operators do not have."""
+    line = f"playbooks/macchange_undo.yml --limit gv2p -e macchange_transaction={TRANSACTION}\n"
+    assert line in text(SAMPLES["mac-changed-for-administrator"]())
     assert TRANSACTION not in text(SAMPLES["mac-changed"]()) + page(SAMPLES["mac-changed"]())
 
 
