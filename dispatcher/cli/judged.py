@@ -146,7 +146,7 @@ def _print(verdict: Verdict, fate: Fate) -> None:
         console.print(Text(f"{verdict.message.sender}: {verdict.message.subject}"))
     for answer in fate.answers:
         mark, style = _REMARK if answer.passed and answer.reason else _MARKS[answer.passed]
-        not_asked = "" if answer.passed is not None else f" ({_('não perguntado')})"
+        not_asked = "" if answer.passed is not None else " (" + _("não perguntado") + ")"
         line = Text.assemble((f"{mark} {answer.rule:<15}", style), _(QUESTIONS[answer.rule]))
         console.print(line.append(not_asked, style="dim"))
         if answer.reason:

@@ -14,6 +14,7 @@ from typing import Any
 
 from dispatcher.commands import InvalidCommand
 from dispatcher.errors import SettingsError
+from dispatcher.i18n import N_, translations
 from dispatcher.jobs.job import Job, Order
 from dispatcher.mail.message import Message
 from dispatcher.mail.senders import Sender
@@ -88,9 +89,9 @@ class Composer:
             )
             if len(rendered.html.encode()) <= MAX_HTML:
                 break
-        attached = {"servidores.csv": table.servers(shown, order.language)} if rest else {}
+        attached = {N_("servidores.csv"): table.servers(shown, order.language)} if rest else {}
         if shown.recordings and len(shown.recordings.found) > MOST:
-            attached["gravacoes.csv"] = table.recordings(shown.recordings, order.language)
+            attached[N_("gravacoes.csv")] = table.recordings(shown.recordings, order.language)
         return self._reply("result", to, rendered, attached)
 
     def collecting(self, job: Job, progress: Progress) -> Reply:
@@ -163,12 +164,13 @@ class Composer:
             message["References"] = f"{to.references} {to.about}".strip()
         message["Auto-Submitted"] = "auto-replied" if to.about else "auto-generated"  # RFC 3834
         message["X-Auto-Response-Suppress"] = "All"
-        message["Content-Language"] = to.language.replace("_", "-")
         message.set_content(rendered.text)
         message.make_alternative()
         message.attach(html)
         for name, content in (attached or {}).items():
-            message.add_attachment(content, "text", "csv", filename=name)
+            named = translations(to.language).gettext(name)
+            message.add_attachment(content, "text", "csv", filename=named, params={"charset": "utf-8"})
+        message["Content-Language"] = to.language.replace("_", "-")  # a multipart takes earlier ones along
         return Reply(kind, to.recipient, message_id, message.as_bytes())
 
 

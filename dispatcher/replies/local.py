@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 
 from dispatcher.commands import COMMANDS
+from dispatcher.i18n import N_
 from dispatcher.jobs.job import Job
 from dispatcher.mail.sender import Sender
 from dispatcher.mail.whitelist import Change, Whitelist
@@ -28,7 +29,7 @@ def whitelist(composer: Composer, job: Job, report: Report) -> Reply:
         "job": job, "report": report, "view": shown, "senders": senders[:_MOST],
         "rest": max(0, len(senders) - _MOST),
     }  # fmt: skip
-    attached = {"remetentes.csv": table.senders(senders, order.language)} if len(senders) > _MOST else {}
+    attached = {N_("remetentes.csv"): table.senders(senders, order.language)} if len(senders) > _MOST else {}
     return composer.compose("whitelist", Thread.of_order(order), values, attached=attached)
 
 

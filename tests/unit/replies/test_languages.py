@@ -1,0 +1,106 @@
+"""A mail is in its reader's language to the last word, and in the notation that its reader is used to."""
+
+import csv
+import html
+import io
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, timezone
+from functools import cache
+
+import pytest
+from babel.messages.pofile import read_po
+
+from dispatcher.commands import COMMANDS
+from dispatcher.i18n import FOLDER
+from dispatcher.replies import table
+from dispatcher.replies.compose import Reply
+from dispatcher.replies.measures import day, moment
+from dispatcher.replies.samples import SAMPLES
+from tests.unit.replies.samples import STUDIOS, read
+
+# What people wrote, or a server said, and stands in every language's mail as it is.
+DATA = re.compile(
+    r"troca do disco( até as 18h)?|\b(não|foi|possível)( não| foi| possível)+|nova\.pessoa@|ramal 2000"
+    r"|\u0421HECKIP"
+)
+# What is written alike in every language: commands, their words, and what a person puts something else for.
+NAMES = {"confirmar", "aprovar", "simular", "servidor", "inventario", *map(str.lower, COMMANDS)}
+_WORD = re.compile(r"\b[^\W\d_]{2,}\b")
+_PLACEHOLDER = re.compile(r"\{.*?\}|%\(\w+\)s")
+
+
+@cache
+def portuguese() -> frozenset[str]:
+    """The words that the source's texts have, and no translation."""
+    vocabulary: dict[str, set[str]] = {"id": set(), "string": set()}
+    with (FOLDER / "en/LC_MESSAGES/athome.po").open("rb") as file:
+        for message in read_po(file):
+            for side, words in vocabulary.items():
+                texts = getattr(message, side)
+                for text in texts if isinstance(texts, tuple) else (texts,):
+                    words |= set(_words(_PLACEHOLDER.sub("", text)))
+    return frozenset(vocabulary["id"] - vocabulary["string"] - NAMES)
+
+
+def _words(text: str) -> Iterator[str]:
+    return (word.lower() for word in _WORD.findall(text))
+
+
+def shown(reply: Reply) -> str:
+    """All that a person reads of a mail, or has read aloud: subject, both bodies, tables and their names."""
+    mail = read(reply)
+    page = mail.get_body(("html",)).get_content().replace("<wbr>", "")
+    page = re.sub(r"<style.*?</style>", "", page, flags=re.DOTALL)
+    parts = [mail["Subject"], mail.get_body(("plain",)).get_content()]
+    parts += [
+        html.unescape(re.sub(r"<[^>]*>", " ", page)),
+        *re.findall(r'(?:alt|title|label)="([^"]*)"', page),
+    ]
+    for attached in mail.iter_attachments():
+        parts += [
+            attached.get_filename().replace("_", " "),
+            attached.get_payload(decode=True).decode("utf-8-sig"),
+        ]
+    return DATA.sub("", "\n".join(parts))
+
+
+def foreign(reply: Reply) -> set[str]:
+    """Portuguese words, and words with an accent, that a mail has."""
+    words = set(_words(shown(reply)))
+    return words & portuguese() | {word for word in words if not word.isascii()}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_an_english_mail_has_no_portuguese_left(name):
+    """Not in the sentences' data either, such as a role, nor in an attached table's titles."""
+    reply = SAMPLES[name](STUDIOS["en"])
+    assert set() == foreign(reply)
+    assert "en" == read(reply)["Content-Language"]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_in_portuguese_the_same_mail_has(name):
+    """Else the test above could not fail."""
+    reply = SAMPLES[name](STUDIOS["pt_BR"])
+    assert len(foreign(reply)) > 5
+    assert "pt-BR" == read(reply)["Content-Language"]
+
+
+def test_a_date_cannot_be_read_in_two_ways():
+    """Day before month is what Brazilians write; an English reader might take one for the other."""
+    at = datetime(2026, 11, 5, 14, 5, tzinfo=timezone.utc)
+    assert ("05/11/2026 14:05", "5 Nov 2026 14:05") == (moment(at, "pt_BR"), moment(at, "en"))
+    assert ("05/11", "5 Nov") == (day(date(2026, 11, 5), "pt_BR"), day(date(2026, 11, 5), "en"))
+
+
+@pytest.mark.parametrize(
+    ("language", "separator", "titles", "role"),
+    [("pt_BR", ";", ["Endereço", "Papel", "Comandos"], "operador"),
+     ("en", ",", ["Address", "Role", "Commands"], "operator")],
+)  # fmt: skip
+def test_a_table_opens_in_the_readers_spreadsheet(language, separator, titles, role):
+    """Excel separates by what is not the decimal sign."""
+    content = table.senders([{"address": "bia@example.com", "role": "operador", "commands": None}], language)
+    rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig")), delimiter=separator))
+    assert [titles, ["bia@example.com", role, ""]] == rows
