@@ -7,7 +7,8 @@ to see: the playbook refuses it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 
 from sqlalchemy import ColumnElement, Connection, Engine, select
 
@@ -22,7 +23,15 @@ from dispatcher.jobs.job import Job
 from dispatcher.jobs.queries import UNFINISHED
 from dispatcher.jobs.schema import jobs
 from dispatcher.mail.sender import Sender
-from dispatcher.runs.report import HostResult
+from dispatcher.runs.report import Notice
+
+
+class _No(Exception):  # noqa: N818 - an answer
+    """Why a job is not taken back, and the subject that is offered instead."""
+
+    def __init__(self, code: str, instead: str, **data: str) -> None:
+        super().__init__(code)
+        self.code, self.instead, self.data = code, instead, data
 
 
 def found(engine: Engine, request: Request, asker: Sender | None, inventory: Inventory) -> Request:
@@ -36,7 +45,7 @@ def found(engine: Engine, request: Request, asker: Sender | None, inventory: Inv
         return request
     try:
         with reading(engine) as connection:
-            way = _Search(connection, undo.job, asker, inventory).way()
+            way = _way(connection, _job(connection, undo.job, asker), asker, inventory)
     except _No as no:
         problem = Problem(field=undo.keyword, value=str(undo.job), code=no.code, data=no.data)
         # Whoever asked for a preview is not offered the real thing.
@@ -44,94 +53,100 @@ def found(engine: Engine, request: Request, asker: Sender | None, inventory: Inv
     return replace(request, command=undo.model_copy(update={"way": way}))
 
 
-class _No(Exception):  # noqa: N818 - an answer
-    def __init__(self, code: str, instead: str, **data: str) -> None:
-        super().__init__(code)
-        self.code, self.instead, self.data = code, instead, data
+def objection(engine: Engine, job: Job) -> Notice | None:
+    """Return what has come up since an undo was asked for, now that its turn is there. Raises StoreError.
 
-
-@dataclass(frozen=True, slots=True)
-class _Search:
-    connection: Connection
-    number: int
-    asker: Sender | None
-    inventory: Inventory
-
-    def way(self) -> Way:
-        """Return the way back. Raises _No."""
-        job = self.job()
-        show = f"STATUS {job.id}"
-        if job.order.undoes is not None:
-            command = job.order.command()
-            again = command.way.subject if isinstance(command, Undo) and command.way else show
-            raise _No("undo.undo", again, id=str(job.id))
-        kind = COMMANDS.get(job.order.keyword)
-        if kind is None or not kind.undo_playbook:
-            raise _No("undo.none", show, keyword=job.order.keyword)
-        if not job.state.terminal:
-            raise _No("undo.unfinished", f"CANCELAR {job.id}")
-        if job.order.check:
-            raise _No("undo.preview", show)
-        results = {host.host: host for host in (job.report.hosts if job.report else ()) if host.undo}
-        if not results:
-            raise _No("undo.nothing", show)
-        left = self.left(job, results)
-        if not (known := [host for host in left if host.host in kind.candidates(self.inventory)]):
-            raise _No("undo.no_server", show, servers=", ".join(host.host for host in left))
-        if relying := self.relying(job, {host.host for host in known}):
-            raise _No("undo.relied", f"STATUS {job.id}", by=str(relying))
-        command = job.order.command()
-        return Way(
-            keyword=job.order.keyword,
-            subject=job.order.subject,
-            playbook=kind.undo_playbook,
-            servers=tuple(host.host for host in known),
-            extravars=command.undo_extravars(known),
-        )
-
-    def job(self) -> Job:
-        """Return the job. Somebody else's is as unknown as one that there is not."""
-        unknown = _No("job.unknown", "STATUS", id=str(self.number))
-        try:
-            job = rows.one(self.connection, self.number)
-        except NotFoundError:
-            raise unknown from None
-        if self.asker is None or self.asker.privileged or job.order.sender == self.asker.address:
-            return job
-        raise unknown
-
-    def left(self, job: Job, results: dict[str, HostResult]) -> list[HostResult]:
-        """Return the results that no other undo has taken back yet."""
-        undoing = self.undoing(job)
-        for one in undoing:
-            if one.state.value in UNFINISHED:
-                raise _No("undo.running", f"STATUS {one.id}", by=str(one.id))
-        left = [host for name, host in results.items() if name not in _done(undoing)]
-        if not left:
-            raise _No("undo.undone", f"STATUS {undoing[-1].id}", by=str(undoing[-1].id))
-        return left
-
-    def relying(self, job: Job, servers: set[str]) -> int | None:
-        """Return a later job of somebody else that asked for the same, and found it done on these servers."""
-        same = (jobs.c.id > job.id) & (jobs.c.subject == job.order.subject)
-        concerned = {job.order.sender, self.asker.address if self.asker else None}
-        for later in self.jobs(same):
-            relied = set(later.order.servers) if later.state.value in UNFINISHED else _done([later])
-            if later.order.sender not in concerned and (relied - _done(self.undoing(later))) & servers:
-                return later.id
+    Whoever was before it on its servers has ended, and nobody works on them beside it.
+    """
+    if job.order.undoes is None:
         return None
+    try:
+        with reading(engine) as connection:
+            undone = rows.one(connection, job.order.undoes)
+            _left(connection, undone, job.order.servers, own=job.id)
+            _relied(connection, undone, job.order.servers, job.order.sender)
+    except NotFoundError:  # forgotten meanwhile: its servers still know
+        return None
+    except _No as no:
+        return Notice(code=no.code, data=no.data)
+    return None
 
-    def undoing(self, job: Job) -> list[Job]:
-        """Return the jobs that took it back, or are about to."""
-        return self.jobs(jobs.c.undoes == job.id)
 
-    def jobs(self, which: ColumnElement[bool]) -> list[Job]:
-        """Return the jobs of these that were no previews, oldest first."""
-        query = select(jobs.c.id).where(which, jobs.c.check.is_(False)).order_by(jobs.c.id)
-        return [rows.one(self.connection, one) for one in self.connection.execute(query).scalars().all()]
+def _job(connection: Connection, number: int, asker: Sender | None) -> Job:
+    """Return the job. Somebody else's is as unknown as one that there is not."""
+    try:
+        job = rows.one(connection, number)
+        if asker is None or asker.privileged or job.order.sender == asker.address:
+            return job
+    except NotFoundError:
+        pass
+    raise _No("job.unknown", "STATUS", id=str(number))
 
 
-def _done(those: list[Job]) -> set[str]:
-    """Return the servers that are now as these jobs asked for."""
+def _way(connection: Connection, job: Job, asker: Sender | None, inventory: Inventory) -> Way:
+    """Return the way back. Raises _No."""
+    order, show = job.order, f"STATUS {job.id}"
+    if order.undoes is not None:
+        command = order.command()
+        raise _No("undo.undo", command.way.subject if isinstance(command, Undo) and command.way else show)
+    kind = COMMANDS.get(order.keyword)
+    if kind is None or not kind.undo_playbook:
+        raise _No("undo.none", show, keyword=order.keyword)
+    if not job.state.terminal:
+        raise _No("undo.unfinished", f"CANCELAR {job.id}")
+    if order.check:
+        raise _No("undo.preview", show)
+    results = {host.host: host for host in (job.report.hosts if job.report else ()) if host.undo}
+    if not results:
+        raise _No("undo.nothing", show)
+    left = _left(connection, job, results)
+    servers = tuple(name for name in left if name in kind.candidates(inventory))
+    if not servers:
+        raise _No("undo.no_server", show, servers=", ".join(left))
+    _relied(connection, job, servers, asker.address if asker else None)
+    return Way(
+        keyword=order.keyword,
+        subject=order.subject,
+        playbook=kind.undo_playbook,
+        servers=servers,
+        extravars=order.command().undo_extravars([results[name] for name in servers]),
+    )
+
+
+def _left(connection: Connection, job: Job, servers: Iterable[str], own: int | None = None) -> list[str]:
+    """Return the servers where no other undo than the ``own`` one has taken it back. Raises _No for none."""
+    undoing = [one for one in _undoing(connection, job) if one.id != own]
+    for one in undoing:
+        if one.state.value in UNFINISHED and own is None:
+            raise _No("undo.running", f"STATUS {one.id}", by=str(one.id))
+    left = [name for name in servers if name not in _done(undoing)]
+    if not left:
+        raise _No("undo.undone", f"STATUS {undoing[-1].id}", by=str(undoing[-1].id))
+    return left
+
+
+def _relied(connection: Connection, job: Job, servers: Iterable[str], asker: str | None) -> None:
+    """Raise _No for a later job of somebody else that asked for the same, and found it done on a server."""
+    for later in _jobs(connection, (jobs.c.id > job.id) & (jobs.c.subject == job.order.subject)):
+        asked = set(later.order.servers) if later.state.value in UNFINISHED else _done([later])
+        if later.order.sender in (job.order.sender, asker) or asked.isdisjoint(servers):
+            continue
+        if not (asked - _done(_undoing(connection, later))).isdisjoint(servers):
+            raise _No("undo.relied", f"STATUS {job.id}", by=str(later.id))
+
+
+def _undoing(connection: Connection, job: Job) -> list[Job]:
+    """Return the jobs that took it back, or are about to."""
+    return _jobs(connection, jobs.c.undoes == job.id)
+
+
+def _jobs(connection: Connection, which: ColumnElement[bool]) -> list[Job]:
+    """Return the jobs of these that were no previews, oldest first."""
+    query = select(jobs.c.id).where(which, jobs.c.check.is_(False)).order_by(jobs.c.id)
+    return [rows.one(connection, one) for one in connection.execute(query).scalars().all()]
+
+
+def _done(those: Iterable[Job]) -> set[str]:
+    """Return the servers that are as these jobs asked for."""
     hosts = [host for job in those if job.report for host in job.report.hosts]
     return {host.host for host in hosts if host.outcome in ("changed", "ok")}
