@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, get_timezone_name
 from babel.numbers import format_decimal
 
 from dispatcher.i18n import SOURCE, locale
@@ -48,3 +49,10 @@ def day(at: date, language: str) -> str:
     """Return ``23/11`` or ``23 Nov``."""
     pattern = _DAYS.get(language, _DAYS[SOURCE])
     return format_date(at, pattern.rstrip("y").rstrip("/ "), locale=locale(language))
+
+
+def zone_name(zone: ZoneInfo, language: str) -> str:
+    """Return ``Horário de Brasília``; of a zone that is no place's, the name that it has in the settings."""
+    if "/" not in zone.key or zone.key.startswith("Etc/"):
+        return zone.key
+    return get_timezone_name(zone, zone_variant="generic", locale=locale(language))

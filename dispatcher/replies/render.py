@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from dispatcher.i18n import LANGUAGES, SOURCE, translations
-from dispatcher.replies.measures import moment, number, size
+from dispatcher.replies.measures import moment, number, size, zone_name
 from dispatcher.settings import PROJECT, Settings
 
 TEMPLATES = PROJECT / "templates" / "mail"
@@ -43,7 +43,12 @@ class Renderer:
         """Fill the triple ``kind``. Raises jinja2.UndefinedError when a template wants what is not there."""
         language = language if language in LANGUAGES else SOURCE
         plain, html = self._plain[language], self._html[language]
-        context = {"brand": self._settings.branding, "lang": language.replace("_", "-"), **values}
+        context = {
+            "brand": self._settings.branding,
+            "lang": language.replace("_", "-"),
+            "zone": zone_name(self._settings.zone, language),
+            **values,
+        }
         subject = plain.get_template(f"{kind}.subject.j2").render(context)
         text = plain.get_template(f"{kind}.text.j2").render(context)
         return Rendered(

@@ -237,7 +237,7 @@ def test_the_whole_story_in_plain_text():
         "  [TOKEN] DESFAZER 42\n\n"
         "Job 42, pedido em 23/11/2026 11:05, executado em 12,3\u00a0s.\n"
         "-- \n"
-        "Resposta automática de ATHome VoIP Monitor.\n"
+        "Resposta automática de ATHome VoIP Monitor. Fuso: Horário de Brasília.\n"
         "Suporte: ramal 2000\n"
     ) == text(result(report))
 

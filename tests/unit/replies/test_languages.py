@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from datetime import date, datetime, timezone
 from functools import cache
+from zoneinfo import ZoneInfo
 
 import pytest
 from babel.messages.pofile import read_po
@@ -15,9 +16,9 @@ from dispatcher.commands import COMMANDS
 from dispatcher.i18n import FOLDER
 from dispatcher.replies import table
 from dispatcher.replies.compose import Reply
-from dispatcher.replies.measures import day, moment
-from dispatcher.replies.samples import SAMPLES
-from tests.unit.replies.samples import STUDIOS, read
+from dispatcher.replies.measures import day, moment, zone_name
+from dispatcher.replies.samples import SAMPLES, Studio
+from tests.unit.replies.samples import SETTINGS, STUDIOS, read
 
 # What people wrote, or a server said, and stands in every language's mail as it is.
 DATA = re.compile(
@@ -92,6 +93,23 @@ def test_a_date_cannot_be_read_in_two_ways():
     at = datetime(2026, 11, 5, 14, 5, tzinfo=timezone.utc)
     assert ("05/11/2026 14:05", "5 Nov 2026 14:05") == (moment(at, "pt_BR"), moment(at, "en"))
     assert ("05/11", "5 Nov") == (day(date(2026, 11, 5), "pt_BR"), day(date(2026, 11, 5), "en"))
+
+
+@pytest.mark.parametrize(
+    ("zone", "portuguese_name", "english_name"),
+    [
+        ("America/Sao_Paulo", "Horário de Brasília", "Brasilia Time"),
+        ("America/Manaus", "Horário do Amazonas", "Amazon Time"),
+        ("UTC", "UTC", "UTC"),
+        ("Etc/GMT+3", "Etc/GMT+3", "Etc/GMT+3"),
+    ],
+)
+def test_a_mail_says_which_clock_it_means(zone, portuguese_name, english_name):
+    """Brazil has four zones, and a mail may be read in another one than the servers'."""
+    for language, name in (("pt_BR", portuguese_name), ("en", english_name)):
+        assert name == zone_name(ZoneInfo(zone), language)
+        studio = Studio.of(SETTINGS.model_copy(update={"timezone": zone}), language)
+        assert f": {name}." in shown(SAMPLES["help"](studio))
 
 
 @pytest.mark.parametrize(
