@@ -46,6 +46,7 @@ def test_what_is_dark_can_be_read(tmp_path, pages):
     """What depends on the colours, on a device that is set to dark."""
     found = audit(tmp_path, pages["pt_BR"], DARK, only=COLOURS)
     assert len(pages["pt_BR"]) == len(found)
+    assert all(one["passed"] for one in found)
     assert [] == violations(found)
 
 
