@@ -10,6 +10,7 @@ from typing import Any
 from babel.numbers import get_decimal_symbol
 
 from dispatcher.i18n import N_, locale, translations
+from dispatcher.mail.sender import ROLES
 from dispatcher.replies.recordings import Recordings
 from dispatcher.replies.result import View
 
@@ -38,8 +39,8 @@ def recordings(shown: Recordings, language: str) -> bytes:
 
 def senders(listed: Sequence[Mapping[str, Any]], language: str) -> bytes:
     """Return everybody who may send commands."""
-    gettext = translations(language).gettext
-    rows = ((one["address"], gettext(one["role"]), " ".join(one["commands"] or ())) for one in listed)
+    roles = {role: translations(language).gettext(role) for role in ROLES}
+    rows = ((one["address"], roles[one["role"]], " ".join(one["commands"] or ())) for one in listed)
     return _csv(_SENDERS, rows, language)
 
 
