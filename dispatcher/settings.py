@@ -161,6 +161,7 @@ class Permissions(Section):
     """
 
     demands: dict[str, Demand] = {}  # by the command's keyword; else as the command itself has it
+    approval: tuple[str, ...] = ()  # keywords of what another administrator has to approve, however proved
     confirm_within: float = Field(900, gt=0, description="seconds that a code waits for its answer")
 
 

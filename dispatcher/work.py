@@ -25,8 +25,11 @@ from dispatcher.health.watch import Watch
 from dispatcher.inventory import InventorySource
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.local import LocalRunner
+from dispatcher.jobs.offering import Offering
 from dispatcher.jobs.store import Store
 from dispatcher.jobs.worker import Worker
+from dispatcher.mail.confirmations import Confirmations
+from dispatcher.mail.senders import Senders
 from dispatcher.replies.compose import Composer
 from dispatcher.runs.room import Room
 from dispatcher.runs.runner import Runner
@@ -95,8 +98,15 @@ class Work:
         self._watch = Watch(self._pulse, settings.state_dir)
         self._worker = Worker(
             self._store, Runner(settings), self._composer, settings.runs, local,
-            beat=self._pulse.beat, room=Room(settings.state_dir).enough,
+            beat=self._pulse.beat, room=Room(settings.state_dir).enough, offering=self._offering(),
         )  # fmt: skip
+
+    def _offering(self) -> Offering:
+        """Return what lets a preview be carried out by an answer: that needs the key of the codes."""
+        tokens = needed(self._settings.tokens, "tokens")
+        confirmations = Confirmations(self._engine, tokens.pepper())
+        senders = Senders(self._engine).all
+        return Offering(self._composer, confirmations, senders, self._settings.permissions)
 
     def run(self, stop: Event) -> None:
         """Work until ``stop`` is set: then no new job is begun, and what is running is finished.

@@ -99,6 +99,8 @@ def show_job(settings_path: Path, job_id: int, *, follow: bool, as_json: bool) -
         (_("Cancelado por"), job.canceled_by),
         (_("Repete o job"), job.order.retry_of),
         (_("Desfaz o job"), job.order.undoes),
+        (_("Faz o que mostrou o job"), job.order.preview_of),
+        (_("Confirmado por"), job.confirmed_by),
     ):
         if value:
             table.add_row(title, escape(str(value)))

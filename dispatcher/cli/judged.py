@@ -132,7 +132,7 @@ def _further(found: Decision) -> list[Answer]:
     if found.rule == "confirmation" and found.order is None:  # it confirms an earlier one
         return [Answer("confirmation", passed=True, reason=found.reason)]
     refused = _AFTERWARDS.index(found.rule) if found.verdict == "refused" else len(_AFTERWARDS)
-    waits = found.reason if found.pending else ""
+    waits = found.reason if found.rule == "confirmation" else ""
     answers = [Answer(rule, passed=True) for rule in _AFTERWARDS[:refused]]
     if found.verdict == "refused":
         return [*answers, Answer(found.rule, passed=False, reason=found.reason)]

@@ -235,6 +235,8 @@ def job_json(job: Job) -> dict[str, Any]:
         "canceled_by": job.canceled_by,
         "retry_of": order.retry_of,
         "undoes": order.undoes,
+        "preview_of": order.preview_of,
+        "confirmed_by": job.confirmed_by,
         "created_at": job.created_at.isoformat(),
         "started_at": job.started_at.isoformat() if job.started_at else None,
         "finished_at": job.finished_at.isoformat() if job.finished_at else None,

@@ -98,6 +98,16 @@ class Order:
             undoes=command.undoes,
         )
 
+    @property
+    def previews(self) -> bool:
+        """Whether its sender asked for a preview, and for nothing more."""
+        return self.check and self.offer in (None, "asked")
+
+    @property
+    def written(self) -> str:
+        """The subject as its sender meant it."""
+        return self.subject + (" SIMULAR" if self.previews else "")
+
     def command(self) -> Command:
         """Return the command again. Raises ValueError when another version of the program wrote it."""
         return COMMANDS[self.keyword].model_validate(self.arguments)

@@ -6,6 +6,8 @@ faster since the mail was judged.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, func, insert, select, update
 
 from dispatcher.errors import OutrunError
@@ -44,10 +46,13 @@ def leave(
     return None if proof is None else _use_up(connection, sender, proof, now)
 
 
-def wait_for(connection: Connection, job_id: int, sender: str | None, pending: Pending) -> None:
-    """Keep the code that a job waits for."""
-    row = {"job_id": job_id, "sender": sender, "digest": pending.digest, "expires_at": pending.expires_at}
-    connection.execute(insert(confirmations).values(row))
+def wait_for(connection: Connection, job_id: int, sender: str | None, pending: Sequence[Pending]) -> None:
+    """Keep the codes of which any lets a job start: those of its sender, unless they are somebody else's."""
+    for one in pending:
+        whose = {"job_id": job_id, "sender": one.sender or sender}
+        connection.execute(
+            insert(confirmations).values(**whose, digest=one.digest, expires_at=one.expires_at)
+        )
 
 
 def repeat(connection: Connection, sender: str, message_id: str) -> dict[str, str]:
@@ -89,19 +94,21 @@ def _use_up(connection: Connection, sender: str, proof: Proof, now: float) -> in
 
 
 def _confirm(connection: Connection, sender: str, confirmation: int, now: float) -> int:
-    """Let the job behind a confirmation start, once."""
-    unused = (
-        (confirmations.c.id == confirmation)
-        & (confirmations.c.sender == sender)
-        & confirmations.c.used_at.is_(None)
-        & (confirmations.c.expires_at > now)
-    )
-    _one(connection.execute(update(confirmations).where(unused).values(used_at=now)).rowcount)
-    job_id = connection.execute(
-        select(confirmations.c.job_id).where(confirmations.c.id == confirmation)
-    ).scalar_one()
+    """Let the job behind a confirmation start, once; the codes that others have for it are used up too.
+
+    The job's row comes first: of two who answer at the same time, the second finds it started.
+    """
+    about = select(confirmations.c.job_id).where(confirmations.c.id == confirmation)
+    job_id = connection.execute(about).scalar() or 0
     waiting = (jobs.c.id == job_id) & (jobs.c.state == State.AWAITING_CONFIRMATION.value)
-    _one(connection.execute(update(jobs).where(waiting).values(state=State.QUEUED.value)).rowcount)
+    started = {"state": State.QUEUED.value, "confirmed_by": sender}
+    _one(connection.execute(update(jobs).where(waiting).values(started)).rowcount)
+    unused = confirmations.c.used_at.is_(None)
+    mine = (confirmations.c.id == confirmation) & (confirmations.c.sender == sender) & unused
+    in_time = mine & (confirmations.c.expires_at > now)
+    _one(connection.execute(update(confirmations).where(in_time).values(used_at=now)).rowcount)
+    others = (confirmations.c.job_id == job_id) & unused
+    connection.execute(update(confirmations).where(others).values(used_at=now))
     connection.execute(update(job_servers).where(job_servers.c.job_id == job_id).values(unfinished=True))
     return int(job_id)
 

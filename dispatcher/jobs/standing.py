@@ -35,7 +35,8 @@ class Standing:
 def standing(connection: Connection, job: Job) -> Standing:
     """Look where a job stands, within the caller's transaction."""
     if job.state is State.AWAITING_CONFIRMATION:
-        return Standing(job=job, waits=(Notice(code="queue.confirmation"),))
+        code = "queue.approval" if job.order.offer == "approval" else "queue.confirmation"
+        return Standing(job=job, waits=(Notice(code=code),))
     if job.state is not State.QUEUED:
         return Standing(job=job)
     waits = []

@@ -21,6 +21,7 @@ from dispatcher.errors import NotNowError, OutrunError
 from dispatcher.jobs import marks, rows
 from dispatcher.jobs.database import is_postgresql, reading, transaction
 from dispatcher.jobs.job import Job, Order, Owner, State
+from dispatcher.jobs.offering import Offered
 from dispatcher.jobs.queries import (
     UNFINISHED,
     clock,
@@ -35,6 +36,7 @@ from dispatcher.jobs.queries import (
 from dispatcher.jobs.schema import claims, confirmations, job_servers, jobs, locks, messages
 from dispatcher.mail.proof import Failure, Pending, Proof
 from dispatcher.replies.compose import Reply
+from dispatcher.runs.foreseen import UNDONE
 from dispatcher.runs.report import Report
 
 LEASE = 60.0  # seconds without a sign of life until a job is given up
@@ -81,7 +83,7 @@ class Store:
         *,
         claim: bool = False,
         order: Order | None = None,
-        pending: Pending | None = None,
+        pending: Sequence[Pending] = (),
         proof: Proof | None = None,
         failure: Failure | None = None,
         replies: Sequence[Reply] = (),
@@ -89,7 +91,7 @@ class Store:
         """Record a mail together with what follows from it: a job, replies, or nothing.
 
         ``claim``: its sender is proved, so a second delivery of it is none; what else is given implies it.
-        ``order`` becomes a job, which is queued or, with ``pending``, waits for its sender's confirmation.
+        ``order`` becomes a job, which is queued or, with ``pending``, waits for the first of these answers.
         ``proof`` is used up; that of a confirmation lets the job start which waited for it.
         What goes to the sender is its answer, and the last of these goes out again when the mail comes again
         (verdict ``repeated``).
@@ -115,8 +117,7 @@ class Store:
                 if order is not None:
                     state = State.AWAITING_CONFIRMATION if pending else State.QUEUED
                     job_id = rows.add(connection, order, Owner.SERVE, state=state)
-                    if pending is not None:
-                        marks.wait_for(connection, job_id, order.sender, pending)
+                    marks.wait_for(connection, job_id, order.sender, pending)
                 connection.execute(insert(messages).values(**row, seen_at=now, job_id=job_id))
                 for reply in replies:
                     about = message_id if reply.recipient == sender else None
@@ -143,6 +144,7 @@ class Store:
             select(jobs.c.id)
             .join(confirmations, confirmations.c.job_id == jobs.c.id)
             .where(jobs.c.state == State.AWAITING_CONFIRMATION.value, confirmations.c.expires_at <= now)
+            .distinct()  # of those who may approve, each has a code
             .order_by(jobs.c.id)
         )
         with reading(self.engine) as connection:
@@ -235,10 +237,22 @@ class Store:
             rows.queue_again(connection, mine, [job.id], not_before=clock(connection) + after)
             return True
 
-    def finish(self, job: Job, report: Report, reply: Reply | None) -> bool:
-        """Write result, reply and the release of the locks as one. False: the job is no longer ours."""
-        replies = () if reply is None else (reply,)
-        return self.carry_out(job, lambda _connection: (report, replies)) is not None
+    def finish(self, job: Job, report: Report, reply: Reply | None, offered: Offered | None = None) -> bool:
+        """Write result, reply and the release of the locks as one. False: the job is no longer ours.
+
+        With them, what the result offers: a job that waits, and the mails with its codes.
+        """
+
+        def work(connection: Connection) -> tuple[Report, Sequence[Reply]]:
+            replies = () if reply is None else (reply,)
+            if offered is None:
+                return report, replies
+            waiting = State.AWAITING_CONFIRMATION
+            job_id = rows.add(connection, offered.order, Owner.SERVE, state=waiting)
+            marks.wait_for(connection, job_id, offered.order.sender, offered.pending)
+            return report, (*replies, *offered.replies)
+
+        return self.carry_out(job, work) is not None
 
     def carry_out(
         self, job: Job, work: Callable[[Connection], tuple[Report, Sequence[Reply]]]
@@ -279,6 +293,11 @@ class Store:
                 raise NotNowError(
                     f"O job {job_id} já foi tentado de novo: é o job {later}.",
                     f"Veja-o com: athome jobs show {later}",
+                )
+            if job.report and job.report.problem and job.report.problem.code in UNDONE:
+                raise NotNowError(
+                    f"O job {job_id} não foi feito porque os servidores mudaram desde a simulação.",
+                    "Quem o pediu recebeu a simulação nova; envie o comando de novo se ainda é preciso.",
                 )
             if job.state not in RETRIED or connection.execute(select(unconfirmed)).scalar():
                 raise NotNowError(

@@ -12,15 +12,17 @@ from dispatcher.commands import COMMANDS, Command
 from dispatcher.commands.local import LocalCommand
 from dispatcher.errors import RunLostError, StoreError
 from dispatcher.jobs.announcement import Announcement
-from dispatcher.jobs.job import Job, Owner
+from dispatcher.jobs.answering import Answering
+from dispatcher.jobs.expiry import expire
+from dispatcher.jobs.job import Job
 from dispatcher.jobs.lease import Keeper, kept
 from dispatcher.jobs.listening import listening
 from dispatcher.jobs.local import LocalRunner
+from dispatcher.jobs.offering import Offering
+from dispatcher.jobs.running import SHORT, Running, failure
 from dispatcher.jobs.store import Store
 from dispatcher.logs import of_job
-from dispatcher.mail.senders import Senders
-from dispatcher.replies.compose import Composer, Reply
-from dispatcher.replies.confirming import unconfirmed
+from dispatcher.replies.compose import Composer
 from dispatcher.runs.report import HostResult, Notice, Progress, Report, canceled, who_canceled
 from dispatcher.runs.runner import Runner
 from dispatcher.settings import Runs
@@ -30,7 +32,6 @@ log = logging.getLogger(__name__)
 _Written = TypeVar("_Written")
 
 POLL = 1.0  # seconds: work queued by another process is found at the latest after this
-_SHORT = 120.0  # seconds in which whatever is no playbook must be done
 _LONGEST = 60.0  # seconds until a job whose run was lost is started again
 _RETRY = 2.0  # seconds between tries to write a result while the database is away
 
@@ -39,7 +40,8 @@ class Worker:
     """Shares a store with others. ``wake`` is set when there may be work, ``posted`` when mail is due.
 
     ``beat`` hears that the calling thread lives, with which job, and for how many seconds it may be silent.
-    ``room`` tells whether a playbook may be started here.
+    ``room`` tells whether a playbook may be started here. ``offering``: None where previews are offered to
+    nobody.
     """
 
     def __init__(
@@ -52,9 +54,11 @@ class Worker:
         *,
         beat: Callable[[float, str], None] = lambda _quiet, _state: None,
         room: Callable[[], bool] = lambda: True,
+        offering: Offering | None = None,
     ) -> None:
         self._store = store
-        self._runner = runner
+        self._running = Running(store, runner, runs, beat)
+        self._answering = Answering(store, composer, offering)
         self._local = local
         self._composer = composer
         self._runs = runs
@@ -67,7 +71,8 @@ class Worker:
         """Work until told to stop; what has been started is finished first. ``only``: these commands."""
         while not stop.is_set():
             try:
-                self._expire()
+                if expire(self._store, self._composer):
+                    self.posted.set()
                 job = self._store.claim(only=only) if only is not None or self._room() else None
             except StoreError as error:
                 log.error("cannot claim: %s", error)
@@ -77,12 +82,12 @@ class Worker:
                 self.wake.clear()
             else:
                 with of_job(job.id):
-                    self._beat(_SHORT, f"job {job.id}")
+                    self._beat(SHORT, f"job {job.id}")
                     try:
                         self.work(job)
                     except StoreError as error:
                         log.error("job %d is left to whoever can keep it: %s", job.id, error)
-                    self._beat(_SHORT, "")
+                    self._beat(SHORT, "")
 
     def work(
         self,
@@ -131,7 +136,7 @@ class Worker:
                 def ended() -> bool:
                     return keeper.lost or asked.is_set() or interrupted()
 
-                report = self._report(job, keeper, on_result, tell, ended)
+                report = self._running.report(job, keeper, on_result, tell, ended)
         except RunLostError as error:
             return self._given_back(job, error)
         return self._written(job, self._said(job, report))
@@ -144,9 +149,10 @@ class Worker:
         return report.model_copy(update={"problem": who_canceled(by, job.order.sender)}) if by else report
 
     def _written(self, job: Job, report: Report) -> Report:
-        """Write result and reply; return the report. The work is done on the servers: it must not be lost."""
-        reply = self._reply(job, report) if job.order.sender else None
-        if not self._insist(job, lambda: self._store.finish(job, report, reply)):
+        """Write down how it ended; return the report. What is done on the servers must not be forgotten."""
+        answer = self._insist(job, lambda: self._answering.of(job, report))
+        report, reply, offered = answer.report, answer.reply, answer.offered
+        if not self._insist(job, lambda: self._store.finish(job, report, reply, offered)):
             log.warning("job %d is no longer ours: its result is not written", job.id)
         return report
 
@@ -166,7 +172,7 @@ class Worker:
                 return write()
             except StoreError as error:  # noqa: PERF203 - it is a loop for this
                 log.error("job %d: cannot write what became of it yet: %s", job.id, error)
-                self._beat(_SHORT, f"job {job.id}")
+                self._beat(SHORT, f"job {job.id}")
                 time.sleep(_RETRY)
 
     def _carried_out(self, job: Job) -> Report:
@@ -176,79 +182,11 @@ class Worker:
             report = self._insist(job, lambda: self._store.carry_out(job, work))
         except Exception as error:
             log.exception("job %d: it cannot be carried out", job.id)
-            return self._written(job, _failure(job, error))
+            return self._written(job, failure(job, error))
         if report is None:
             log.warning("job %d is no longer ours: it is not carried out", job.id)
         return report or Report(status="canceled", check=job.order.check)
 
-    def _expire(self) -> None:
-        """End what nobody has confirmed in time, and tell its sender."""
-        for job in self._store.overdue(time.time()):
-            try:
-                reply = unconfirmed(self._composer, job)
-            except Exception:
-                log.exception("job %d: nobody is told that it was not confirmed", job.id)
-                reply = None
-            if self._store.expire(job, reply):
-                log.info("job %d: not confirmed in time", job.id, extra={"job": job.id})
-                self.posted.set()
-
-    def _reply(self, job: Job, report: Report) -> Reply | None:
-        """Compose the answer; should a report defeat the templates, its sender still hears how it ended."""
-        problem = Notice(code="run.error", data={"error": "report"})
-        privileged = self._privileged(job)
-        for shown in (report, Report(status=report.status, check=report.check, problem=problem)):
-            try:
-                return self._composer.result(job, shown, privileged=privileged)
-            except Exception:  # noqa: PERF203 - two turns at the most
-                log.exception("job %d: its report cannot be shown", job.id)
-        log.critical("job %d: nobody is told of its end: %s", job.id, report.status)
-        return None
-
-    def _privileged(self, job: Job) -> bool:
-        """Whether the sender may read what is confidential: as of now, and no while that cannot be known."""
-        try:
-            sender = Senders(self._store.engine).get(job.order.sender or "")
-        except StoreError as error:
-            log.error("job %d: is its sender an administrator? %s", job.id, error)
-            return False
-        return sender is not None and sender.privileged
-
-    def _report(
-        self,
-        job: Job,
-        keeper: Keeper,
-        on_result: Callable[[HostResult], None],
-        on_progress: Callable[[Progress], None],
-        canceled: Callable[[], bool],
-    ) -> Report:
-        try:
-            command = job.order.command()
-            # It may wait for what is left of an earlier run, and then have all its own time.
-            self._beat(2 * (command.timeout or self._runs.timeout) + _SHORT, f"job {job.id}")
-            return self._runner.run(
-                command,
-                job.order.servers,
-                ident=str(job.id),
-                check=job.order.check,
-                on_result=on_result,
-                on_progress=on_progress,
-                canceled=canceled,
-                locks=job.order.locks,
-                kept=keeper.since,
-            )
-        except Exception as error:
-            if isinstance(error, RunLostError) and job.owner is Owner.SERVE:
-                raise
-            # Whatever went wrong, the sender gets an answer and the log gets the reason.
-            log.exception("job %d: the run failed before Ansible could report", job.id)
-            return _failure(job, error)
-
     def _crashed(self, job: Job) -> Report:
         crashed = Notice(code="run.crashed", data={"attempts": self._runs.attempts})
         return Report(status="failed", check=job.order.check, problem=crashed)
-
-
-def _failure(job: Job, error: Exception) -> Report:
-    problem = Notice(code="run.error", data={"error": type(error).__name__})
-    return Report(status="failed", check=job.order.check, problem=problem)

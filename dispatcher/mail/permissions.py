@@ -1,13 +1,16 @@
 """What a proved sender may do, and what has to be proved besides: asked here and nowhere else.
 
 Who may: the command's least role, and the sender's own list of commands where there is one. How sure: the
-command's demand, or what the settings have instead. Previews and what only reads ask for a token alone.
+command's demand, or what the settings have instead; and for some, by the settings, another administrator's
+answer. Previews and what only reads ask for a token alone.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from dispatcher.commands import COMMANDS, Command
 from dispatcher.commands.parser import Request
@@ -32,9 +35,12 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Unproved:
-    """The sender may, and has more to show: a code by mail (confirmation), or a one-time token (totp)."""
+    """The sender may, and more has to be shown.
 
-    demand: Demand
+    A code by mail (confirmation), a one-time token (totp), or another administrator's answer (approval).
+    """
+
+    demand: Literal["confirmation", "totp", "approval"]
 
 
 def may(sender: Sender, kind: type[Command]) -> bool:
@@ -58,7 +64,7 @@ def judge(
 ) -> Allowed | Denied | Unproved:
     """Decide on a request with the proof that came with it; on a confirmed one, with the confirmation."""
     command = request.command
-    kind = COMMANDS[command.governed_by]
+    kind = governing(command)
     if refusal := denied(sender, kind):
         return refusal
     if request.check or command.only_reads or proof.kind == "confirmation":
@@ -66,6 +72,8 @@ def judge(
     wanted = demand(kind, permissions)
     if wanted == "totp" and proof.kind != "totp":
         return Unproved("totp")
+    if command.governed_by in permissions.approval:
+        return Unproved("approval")
     if command.always_confirmed or (wanted == "confirmation" and proof.kind != "totp"):
         return Unproved("confirmation")
     return Allowed()
@@ -76,15 +84,26 @@ def demand(kind: type[Command], permissions: Permissions) -> Demand:
     return permissions.demands.get(kind.keyword, kind.demand)
 
 
+def governing(command: Command) -> type[Command]:
+    """Return the command whose permission and demand count for this one."""
+    return COMMANDS[command.governed_by]
+
+
+def approvers(listed: Iterable[Sender], requester: str, kind: type[Command]) -> list[Sender]:
+    """Return who may approve a command: the administrators who may use it, but not who asks for it."""
+    return [one for one in listed if one.privileged and one.address != requester and may(one, kind)]
+
+
 def until(permissions: Permissions) -> float:
     """Return until when an answer to a mail of now counts: UTC, seconds since 1970."""
     return time.time() + permissions.confirm_within
 
 
 def check(permissions: Permissions) -> None:
-    """Raise SettingsError for demands of commands that there are not: misspelt, they would have no effect."""
-    if unknown := set(permissions.demands) - set(COMMANDS):
-        raise SettingsError(
-            f"permissions.demands nomeia comandos que não existem: {', '.join(sorted(unknown))}.",
-            f"Os comandos são: {', '.join(COMMANDS)}.",
-        )
+    """Raise SettingsError for what is asked of commands that there are not: misspelt, it had no effect."""
+    for key, named in (("demands", permissions.demands), ("approval", permissions.approval)):
+        if unknown := set(named) - set(COMMANDS):
+            raise SettingsError(
+                f"permissions.{key} nomeia comandos que não existem: {', '.join(sorted(unknown))}.",
+                f"Os comandos são: {', '.join(COMMANDS)}.",
+            )

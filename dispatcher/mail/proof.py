@@ -18,10 +18,11 @@ class Proof:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pending:
-    """A job that waits for its sender's answer: the digest of the code mailed, and until when it counts."""
+    """An answer that a job waits for: the digest of its code, until when it counts, and whose it is."""
 
     digest: str  # HMAC-SHA256 of sender and code, hex, as Confirmations.new returns it
     expires_at: float  # UTC, seconds since 1970
+    sender: str | None = None  # None: whoever sent the command
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

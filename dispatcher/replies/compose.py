@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -58,12 +58,21 @@ class Thread:
 
     @classmethod
     def of_order(cls, order: Order) -> Thread:
-        """Return the thread of the mail that ordered a job; of one tried again, where it was answered."""
+        """Return the thread of the mail that ordered a job; of a job without one, its cause's."""
         to = order.sender or ""
-        if order.retry_of is None:
+        if order.message_id is not None:
             return cls(to, order.language, order.message_id, order.references)
         earlier, _, about = order.references.rpartition(" ")
-        return cls(to, order.language, about or None, earlier, f"retry of job {order.retry_of}")
+        cause = f"retry of job {order.retry_of}" if order.retry_of else f"follows job {order.preview_of}"
+        return cls(to, order.language, about or None, earlier, cause)
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An answer that lets a job start: until when, and with which code; without one, others have theirs."""
+
+    until: datetime
+    code: str = field(default="", repr=False)
 
 
 class Composer:
@@ -76,23 +85,37 @@ class Composer:
         self._policy = SMTP.clone(header_factory=ThreadHeader.factory())
         self._logo = _picture(settings.branding.logo_file or TEMPLATES / "logo.png")
 
-    def result(self, job: Job, report: Report, *, privileged: bool = False) -> Reply:
-        """Say what a job did on each server and what to do next; what is confidential to the privileged."""
-        order = job.order
-        to = Thread.of_order(order)
-        shown = result.view(report, order, order.language, privileged=privileged, number=job.id)
+    def result(
+        self, job: Job, report: Report, *, privileged: bool = False, invitation: Invitation | None = None
+    ) -> Reply:
+        """Say what a job did on each server and what to do next; what is confidential to the privileged.
+
+        ``invitation``: what an answer to it lets follow.
+        """
+        to = Thread.of_order(job.order)
+        return self._reported("result", to, job, report, invitation, privileged=privileged)
+
+    def approve(self, job: Job, report: Report, administrator: Sender, invitation: Invitation) -> Reply:
+        """Ask an administrator whether what somebody else wants, and a job has looked at, may be done."""
+        to = Thread(administrator.address, administrator.language, cause=f"approval of job {job.id}")
+        return self._reported("approve", to, job, report, invitation, privileged=administrator.privileged)
+
+    def _reported(
+        self, kind: str, to: Thread, job: Job, report: Report, invitation: Invitation | None,
+        *, privileged: bool,
+    ) -> Reply:  # fmt: skip
+        shown = result.view(report, job.order, to.language, privileged=privileged, number=job.id)
+        values = {"job": job, "order": job.order, "report": report, "invitation": invitation, "most": MOST}
         for most in _ROWS:
             cut = replace(shown, servers=shown.servers[:most], changes=shown.changes[:most])
             rest = len(shown.servers) - len(cut.servers)
-            rendered = self._render(
-                "result", to, {"job": job, "report": report, "view": cut, "rest": rest, "most": MOST}
-            )
+            rendered = self._render(kind, to, {**values, "view": cut, "rest": rest})
             if len(rendered.html.encode()) <= MAX_HTML:
                 break
-        attached = {N_("servidores.csv"): table.servers(shown, order.language)} if rest else {}
+        attached = {N_("servidores.csv"): table.servers(shown, to.language)} if rest else {}
         if shown.recordings and len(shown.recordings.found) > MOST:
-            attached[N_("gravacoes.csv")] = table.recordings(shown.recordings, order.language)
-        return self._reply("result", to, rendered, attached)
+            attached[N_("gravacoes.csv")] = table.recordings(shown.recordings, to.language)
+        return self._reply(kind, to, rendered, attached)
 
     def collecting(self, job: Job, progress: Progress) -> Reply:
         """Say how much there is to collect, and that there will be another mail."""

@@ -16,6 +16,7 @@ from dispatcher.replies.masking import masked
 from dispatcher.replies.recordings import Recordings, recordings
 from dispatcher.replies.sentences import RESULTS, advice, enumeration, fill, sentence
 from dispatcher.replies.visible import visible
+from dispatcher.runs.foreseen import DRIFTED, UNDONE, may_follow, would_change
 from dispatcher.runs.report import HostResult, Report
 
 # What needs a person stands on top; then what was asked for most; else the inventory's order.
@@ -32,6 +33,11 @@ _VERDICTS = {
     "done": N_("Feito"),
     "same": N_("Nada precisou mudar"),
     "check": N_("Simulação: nada foi alterado"),
+    "demanded": N_("Falta confirmar: nada foi feito ainda"),
+    "approval": N_("Aguardando aprovação: nada foi feito ainda"),
+    "drifted": N_("Mudou desde a simulação: nada foi feito"),
+    "interrupted": N_("Mudou desde a simulação"),
+    "undone": N_("Nada foi feito"),
     "partial": N_("Feito em parte"),
     "failed": N_("Falhou"),
     "timeout": N_("Tempo esgotado"),
@@ -112,7 +118,7 @@ def view(
     """
     gettext = translations(language).gettext
     hosts = sorted(report.hosts if privileged else map(masked, report.hosts), key=_rank)
-    verdict, tone = _verdict(report)
+    verdict, tone = _verdict(report, order)
     collected = recordings(hosts, order, language)
     own_verdict = _own_verdict(hosts, tone)
     if collected and collected.link and tone in ("done", "same"):
@@ -129,6 +135,7 @@ def view(
         changes=tuple(_changes(hosts, order, language)) if report.check else (),
         again=(not report.problem or report.status == "canceled")
         and not instead
+        and not (order.offer and may_follow(report))
         and (would or report.status != "successful"),
         rewrite=any(host.code in RESULTS and RESULTS[host.code].rewrite for host in hosts),
         undo=_undo(report, order, number, privileged=privileged),
@@ -141,18 +148,32 @@ def _rank(host: HostResult) -> tuple[int, int]:
     return _ORDER.index(host.outcome), best
 
 
-def _verdict(report: Report) -> tuple[str, str]:
+def _verdict(report: Report, order: Order) -> tuple[str, str]:
     """Return what to call the whole, and its tone."""
     good = any(host.outcome in ("changed", "ok") for host in report.hosts)
     if report.status in ("timeout", "canceled"):
         unbegun = report.status == "canceled" and not report.hosts  # as somebody wanted, and nothing happened
         return report.status, "partial" if good else "same" if unbegun else "failed"
-    if report.check and good:
-        return "check", "check"
+    if looked := _looked(report, order):
+        return looked
     if report.status != "successful":
         return report.status, report.status
     changed = any(host.outcome == "changed" for host in report.hosts)
     return ("done", "done") if changed else ("same", "same")
+
+
+def _looked(report: Report, order: Order) -> tuple[str, str] | None:
+    """Return the same of a run that has only looked; None: nothing would change, or no server answers.
+
+    Who sent no SIMULAR was shown a preview all the same, and is not told of one where nothing follows.
+    """
+    if report.problem and report.problem.code in UNDONE:
+        return "drifted" if report.problem.code == DRIFTED else "interrupted", "partial"
+    if order.previews and any(host.outcome in ("changed", "ok") for host in report.hosts):
+        return "check", "check"
+    if order.offer and may_follow(report):
+        return order.offer, "check"
+    return ("undone", "failed") if report.check and would_change(report) else None
 
 
 def _own_verdict(hosts: Sequence[HostResult], tone: str) -> str | None:

@@ -166,9 +166,19 @@ def answers(store):
     return [row[0].partition(".")[0][1:] for row in rows(store, schema.outbox, "message_id")]
 
 
-def test_a_command_that_has_to_be_confirmed_waits(store, take):
+ADD = "WHITELIST ADD bia@example.com"
+CHIEF = Sender("ana@example.com", "administrador", "en")
+
+
+@pytest.fixture
+def chief(store):
+    Senders(store.engine).add(CHIEF.address, CHIEF.role, CHIEF.language)
+    return CHIEF
+
+
+def test_a_change_of_the_whitelist_waits_for_its_confirmation(store, take, chief):
     """The job is there and out of the queue, its code is mailed, and the audit says what it waits for."""
-    assert Disposition.PROCESSED is take(verdict(subject=MACCHANGE))
+    assert Disposition.PROCESSED is take(verdict(subject=ADD, sender=chief))
     (job,) = store.recent(5)
     assert State.AWAITING_CONFIRMATION is job.state
     assert store.claim() is None
@@ -178,28 +188,63 @@ def test_a_command_that_has_to_be_confirmed_waits(store, take):
     )
 
 
-def test_its_confirmation_puts_it_into_the_queue(store, take):
+def test_its_confirmation_puts_it_into_the_queue(store, take, chief):
     """No mail answers the confirmation itself: what it asked for does."""
-    take(verdict(subject=MACCHANGE))
+    take(verdict(subject=ADD, sender=chief))
     again = dataclasses.replace(MESSAGE, message_id="<2@example.com>")
-    confirmed = verdict(subject="", message=again, proof=Proof(kind="confirmation", confirmation=1))
-    take(confirmed, raw=dataclasses.replace(RAW, uid=8))
-    assert State.QUEUED is store.recent(1)[0].state
+    proof = Proof(kind="confirmation", confirmation=1)
+    take(verdict(subject="", sender=chief, message=again, proof=proof), raw=dataclasses.replace(RAW, uid=8))
+    assert (State.QUEUED, chief.address) == (store.recent(1)[0].state, store.recent(1)[0].confirmed_by)
     assert ["confirm"] == answers(store)
 
 
-def test_a_confirmation_of_what_is_no_longer_permitted_is_not_used_up(store, take):
+def test_a_confirmation_of_what_is_no_longer_permitted_is_not_used_up(store, take, chief):
     """The sender's commands were cut meanwhile: refused, and good again once that is put right."""
-    take(verdict(subject=MACCHANGE))
+    take(verdict(subject=ADD, sender=chief))
     again = dataclasses.replace(MESSAGE, message_id="<2@example.com>")
-    less = Sender("ana@example.com", "operador", "en", ("CHECKIP",))
-    confirmed = verdict(
-        subject="", sender=less, message=again, proof=Proof(kind="confirmation", confirmation=1)
-    )
-    take(confirmed, raw=dataclasses.replace(RAW, uid=8))
+    less = dataclasses.replace(chief, commands=("CHECKIP",))
+    proof = Proof(kind="confirmation", confirmation=1)
+    take(verdict(subject="", sender=less, message=again, proof=proof), raw=dataclasses.replace(RAW, uid=8))
     assert State.AWAITING_CONFIRMATION is store.recent(1)[0].state
     assert ["confirm", "not_permitted"] == answers(store)
     assert [(None,)] == rows(store, schema.confirmations, "used_at")
+
+
+def test_a_command_on_servers_that_has_to_be_confirmed_is_previewed_first(store, take):
+    """It looks at once, without a code: what it finds is what is to be confirmed."""
+    take(verdict(subject=MACCHANGE))
+    (job,) = store.recent(5)
+    assert (State.QUEUED, True, "demanded") == (job.state, job.order.check, job.order.offer)
+    assert MACCHANGE == job.order.subject == job.order.written
+    assert [] == answers(store)
+    assert [("admitted", "confirmation")] == rows(store, schema.messages, "verdict", "rule")
+
+
+@pytest.mark.parametrize(
+    ("subject", "asked", "offer"),
+    [
+        ("CHECKIP=203.0.113.7 SIMULAR", {}, "asked"),
+        (f"{MACCHANGE} SIMULAR", {}, "asked"),
+        (f"{MACCHANGE} SIMULAR", {"demands": {"MACCHANGE": "totp"}}, None),
+        (f"{MACCHANGE} SIMULAR", {"approval": ("MACCHANGE",)}, None),
+        ("CHECKIP=203.0.113.7", {}, None),
+    ],
+)
+def test_a_preview_may_be_carried_out_by_who_could_have_ordered_it(store, take, subject, asked, offer):
+    """An answer is worth no more than the proof that the preview came with."""
+    take(verdict(subject=subject), permissions=Permissions(**asked))
+    assert (offer, " SIMULAR" in subject) == (store.recent(1)[0].order.offer, store.recent(1)[0].order.check)
+
+
+def test_nobody_to_approve_is_a_refusal_at_once(store, take, chief):
+    """No server is looked at for what nobody could let happen; oneself does not count."""
+    asked = Permissions(approval=("MACCHANGE", "WHITELIST"))
+    take(verdict(subject=MACCHANGE, sender=chief), permissions=asked)
+    again = dataclasses.replace(MESSAGE, message_id="<2@example.com>")
+    totp = verdict(subject=ADD, sender=chief, message=again, proof=Proof(kind="totp"))
+    take(totp, permissions=asked, raw=dataclasses.replace(RAW, uid=8))
+    assert ([], ["unapproved", "unapproved"]) == (store.recent(5), answers(store))
+    assert [("refused", "permission")] * 2 == rows(store, schema.messages, "verdict", "rule")
 
 
 @pytest.mark.parametrize("cause", ["used", "expired"])

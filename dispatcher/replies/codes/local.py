@@ -114,6 +114,7 @@ RESULTS: dict[str, Entry] = {
 # What a job waits for.
 NOTICES: dict[str, Entry] = {
     "queue.confirmation": Entry(N_("Espera que quem o mandou responda ao pedido de confirmação.")),
+    "queue.approval": Entry(N_("Espera a aprovação de um administrador que não seja quem o mandou.")),
     "queue.paused": Entry(N_("A fila de {server} está em pausa.")),
     "queue.paused_because": Entry(N_("A fila de {server} está em pausa: {reason}")),
     "queue.behind": Entry(N_("Na fila de {servers}, vem depois destes jobs: {jobs}.")),

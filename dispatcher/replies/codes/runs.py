@@ -44,6 +44,31 @@ RESULTS: dict[str, Entry] = {
         N_("Você não pode mais usar este comando: suas permissões mudaram depois do envio."),
         advice=N_("Se você precisa dele, peça a um administrador."),
     ),
+    "preview.drifted": Entry(
+        N_(
+            "Desde a simulação alguém mudou algo nos servidores: o que ela mostrou não vale mais, e nada foi "
+            "feito. Abaixo está o que mudaria agora."
+        )
+    ),
+    "preview.interrupted": Entry(
+        N_(
+            "Uma execução deste job foi interrompida e pode ter feito uma parte. Os servidores também não "
+            "estão mais como a simulação os mostrou, e por isso ele parou. Abaixo está o que mudaria agora."
+        )
+    ),
+    "preview.moot": Entry(
+        N_("Desde a simulação alguém já deixou os servidores como você pediu: não foi preciso fazer nada.")
+    ),
+    "preview.no_offer": Entry(
+        N_("Um erro interno impediu de preparar a confirmação. Nada foi feito."), advice=TELL_ADMIN
+    ),
+    "approval.nobody": Entry(
+        N_(
+            "Este comando só é feito com a aprovação de um administrador que não seja quem o pede, e agora "
+            "não há outro."
+        ),
+        advice=N_("Quem tem acesso ao servidor pode autorizar mais um administrador."),
+    ),
     "run.error": Entry(
         N_("Um erro interno interrompeu a execução ({error}). Confira os servidores."), advice=TELL_ADMIN
     ),

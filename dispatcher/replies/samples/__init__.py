@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dispatcher.replies.samples import admission, checkip, commands, confirming, macchange, ramais, undo
+from dispatcher.replies.samples import (
+    admission,
+    checkip,
+    commands,
+    confirming,
+    macchange,
+    previews,
+    ramais,
+    undo,
+)
 from dispatcher.replies.samples.studio import Sample, Studio
 
 SAMPLES: Mapping[str, Sample] = {
@@ -16,6 +25,7 @@ SAMPLES: Mapping[str, Sample] = {
     **macchange.SAMPLES,
     **ramais.SAMPLES,
     **undo.SAMPLES,
+    **previews.SAMPLES,
     **confirming.SAMPLES,
     **commands.SAMPLES,
     **admission.SAMPLES,

@@ -16,7 +16,7 @@ TRANSACTION = "20261123T140512123456-9f3c"
 TRUE_MAC = "00005e0053aa"
 _FILES = ["/etc/asterisk/users.conf", "/etc/asterisk/macs.csv"]
 _GROUP_BIT = Notice(code="mac_binding.group_bit", data={"mac": "010203040599"})
-_DIFF = tuple(
+MAC_DIFF = tuple(
     Diff(before_header=path, after_header=path, before=f"{before}\n", after=f"{after}\n")
     for path, before, after in (
         (_FILES[0], "[3010] macaddress = 010203040506", "[3010] macaddress = 010203040599"),
@@ -53,7 +53,7 @@ SAMPLES: Mapping[str, Sample] = {
         studio, mac_host("changed", "changed"), privileged=True
     ),
     "mac-preview": lambda studio: mac_result(
-        studio, mac_host("changed", "changed", _GROUP_BIT, diff=_DIFF), check=True
+        studio, mac_host("changed", "changed", _GROUP_BIT, diff=MAC_DIFF), check=True
     ),
     "mac-mismatch": lambda studio: mac_result(studio, mac_host("failed", "mismatch", present=TRUE_MAC)),
     "mac-mismatch-for-administrator": lambda studio: mac_result(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from dispatcher.commands.parser import parse
 from dispatcher.inventory import Inventory
 from dispatcher.jobs.job import Job, Order, Owner, State
 from dispatcher.mail.message import Message
 from dispatcher.mail.sender import Role, Sender
-from dispatcher.replies.compose import Composer, Reply
+from dispatcher.replies.compose import Composer, Invitation, Reply
 from dispatcher.runs.report import HostResult, Notice
 from dispatcher.settings import Mail, Settings
 
@@ -30,6 +30,8 @@ FLEET = Inventory(
     },
 )
 AT = datetime(2026, 11, 23, 14, 5, tzinfo=timezone.utc)
+UNTIL = AT + timedelta(minutes=15)
+INVITATION = Invitation(UNTIL, "7XZ2-K4MP-9QRT")
 _MAIL = Mail(address="athome@example.com", authserv_id="mail.example.com")
 
 

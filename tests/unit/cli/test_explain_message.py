@@ -137,7 +137,7 @@ def test_a_command_that_waits_for_its_confirmation(explain, mail):
     change = "MACCHANGE=3010 MACATUAL=02:00:5E:10:00:01 MACFUTURO=02:00:5E:10:00:02 SERVER=gv2p"
     found = explain(mail(change), "--json")
     said = json.loads(found.stdout)
-    assert (0, True, "waits for its confirmation") == (
+    assert (0, True, "previewed, before it is confirmed") == (
         found.exit_code, said["admitted"], said["reason"],
     )  # fmt: skip
 

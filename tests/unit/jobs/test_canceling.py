@@ -55,7 +55,7 @@ def test_a_queued_job_ends_at_once_with_its_reply_and_lets_the_next_one_start(st
 def test_a_job_that_waits_for_its_confirmation_ends_and_its_code_counts_no_more(store):
     """The code of a canceled job is judged as one that is too old, not as one to be tried for ever."""
     pending = Pending(digest="d" * 64, expires_at=4e9)
-    job_id = store.take(delivery(1), order=order("gv1p"), pending=pending)
+    job_id = store.take(delivery(1), order=order("gv1p"), pending=(pending,))
     assert State.CANCELED is store.cancel(job_id, "ana@example.com", told).state
     with store.engine.begin() as connection:
         expires_at = connection.execute(select(schema.confirmations.c.expires_at)).scalar_one()

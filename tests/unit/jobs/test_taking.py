@@ -73,7 +73,7 @@ def awaiting(store, number: int = 1, lasts: float = 60) -> tuple[int, int]:
     """Return a job that waits for its sender's answer, and the confirmation."""
     _code, digest = Confirmations(store.engine, PEPPER).new(ANA)
     pending = Pending(digest=digest, expires_at=time.time() + lasts)
-    job_id = store.take(delivery(number), order=order(number), pending=pending)
+    job_id = store.take(delivery(number), order=order(number), pending=(pending,))
     return job_id, rows(store, schema.confirmations, "id")[-1][0]
 
 

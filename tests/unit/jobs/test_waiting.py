@@ -90,7 +90,7 @@ def test_what_does_not_wait_is_told_nothing(store, waiting):
     store.claim()
     pending = Pending(digest="d" * 64, expires_at=4e9)
     unconfirmed = store.take(
-        delivery(3, 3), order=order("gv3p", message_id="<3@example.com>"), pending=pending
+        delivery(3, 3), order=order("gv3p", message_id="<3@example.com>"), pending=(pending,)
     )
     age(store, ended, running, unconfirmed)
     assert 0 == waiting.tell()
@@ -102,7 +102,7 @@ def test_what_does_not_wait_is_told_nothing(store, waiting):
 def test_the_wait_begins_with_the_confirmation(store, waiting):
     """Whoever confirmed a minute after the command has not waited for a minute."""
     pending = Pending(digest="d" * 64, expires_at=4e9)
-    job_id = store.take(delivery(1), order=order("gv1p"), pending=pending)
+    job_id = store.take(delivery(1), order=order("gv1p"), pending=(pending,))
     age(store, job_id)
     store.take(delivery(2, 2), proof=Proof(kind="confirmation", confirmation=1))
     assert 0 == waiting.tell()

@@ -191,7 +191,7 @@ def test_an_answer_that_confirms(desk):
     job = desk.store.take(
         Delivery(folder="INBOX", uidvalidity=9, uid=1, sender=OPERATOR, message_id="<9@lab.example>",
                  subject="", verdict="admitted", rule="token", reason=""),
-        order=order(9), pending=Pending(digest=digest, expires_at=time.time() + 60),
+        order=order(9), pending=(Pending(digest=digest, expires_at=time.time() + 60),),
     )  # fmt: skip
     subject = f"Re: CONFIRMAR {code.lower()}: MACCHANGE"
     assert ("refused", "token") == desk.take(subject, ADMIN)[:2]  # another's code is a wrong one

@@ -5,7 +5,7 @@ import pytest
 from dispatcher.commands import COMMANDS
 from dispatcher.commands.parser import parse
 from dispatcher.errors import SettingsError
-from dispatcher.mail.permissions import Allowed, Denied, Unproved, check, judge, may
+from dispatcher.mail.permissions import Allowed, Denied, Unproved, approvers, check, judge, may
 from dispatcher.mail.proof import Proof
 from dispatcher.mail.sender import Sender
 from dispatcher.settings import Permissions
@@ -82,3 +82,24 @@ def test_demands_of_no_command_are_an_error():
     check(Permissions(demands={"CHECKIP": "totp"}))
     with pytest.raises(SettingsError, match=r"MACCHANG\."):
         check(Permissions(demands={"MACCHANG": "totp"}))
+    check(Permissions(approval=("CHECKIP",)))
+    with pytest.raises(SettingsError, match=r"permissions\.approval .*MACCHANG\."):
+        check(Permissions(approval=("MACCHANG",)))
+
+
+@pytest.mark.parametrize("subject", [MACCHANGE, "CHECKIP=203.0.113.7", ADD])
+def test_what_another_administrator_has_to_approve(subject):
+    """No proof of one's own makes up for somebody else's word; a preview needs none."""
+    asked = Permissions(approval=("MACCHANGE", "CHECKIP", "WHITELIST"), demands={"CHECKIP": "totp"})
+    request = parse(subject, FLEET)
+    assert Unproved("approval") == judge(ADMIN, request, TOTP, asked)
+    assert Allowed() == judge(ADMIN, parse(f"{subject} SIMULAR", FLEET), STATIC, asked)
+    assert Allowed() == judge(ADMIN, request, CONFIRMED, asked)
+
+
+def test_who_may_approve():
+    """Administrators who may use the command themselves, but not who asks."""
+    other = Sender("bia@example.com", "administrador", "pt_BR")
+    only = Sender("eva@example.com", "administrador", "pt_BR", ("CHECKIP",))
+    assert [other] == approvers([ADMIN, other, only, ANA], ADMIN.address, COMMANDS["MACCHANGE"])
+    assert [ADMIN, other, only] == approvers([ADMIN, other, only], ANA.address, COMMANDS["CHECKIP"])
