@@ -17,7 +17,7 @@ _PAIR = re.compile(r"(\w+)=(.*?)(?=\s+\w+=|$)")
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A valid subject. ``invented``: its fields with an example's value, which nobody should copy unread."""
+    """A valid subject. ``invented``: its fields whose value nobody wrote, which nobody should copy unread."""
 
     subject: str
     invented: tuple[str, ...] = ()
@@ -43,9 +43,9 @@ def corrected(
     for fewer in range(min(len(kept), 2) + 1):
         for dropped in combinations(kept, fewer):
             rest = {field: value for field, value in kept.items() if field not in dropped}
-            if correction := _completed(kind, rest, context):
+            if correction := _completed(kind, rest, context, values):
                 return correction
-    if correction := _completed(kind, {}, context):
+    if correction := _completed(kind, {}, context, values):
         return correction
     raise AssertionError(f"the example of {kind.keyword} is not valid")  # a test says that each is
 
@@ -55,8 +55,13 @@ def example(kind: type[Command], context: Context) -> Correction:
     return Correction(kind.example) if not kind.playbook else corrected(kind, {}, {}, context)
 
 
-def _completed(kind: type[Command], kept: Mapping[str, str], context: Context) -> Correction | None:
-    """Add the example's value for each field that is missing, fitted to the others where it has to be."""
+def _completed(
+    kind: type[Command], kept: Mapping[str, str], context: Context, written: Mapping[str, str]
+) -> Correction | None:
+    """Add the example's value for each field that is missing, fitted to the others where it has to be.
+
+    The default of a field is invented too where something else was ``written``.
+    """
     examples = {key.lower(): value.strip() for key, value in _PAIR.findall(kind.example)}
     if "server" in examples and examples["server"] not in context.servers:
         examples["server"] = context.servers[0]
@@ -69,5 +74,7 @@ def _completed(kind: type[Command], kept: Mapping[str, str], context: Context) -
             fitting = {str(found["loc"][0]): found["ctx"]["suggestion"] for found in error.errors()}
             missing |= {field: value for field, value in fitting.items() if field in missing and value}
         else:
-            return Correction(command.subject(), tuple(field.upper() for field in missing))
+            strange = [field for field in kind.model_fields if field in written and field not in kept]
+            invented = dict.fromkeys((*missing, *strange))
+            return Correction(command.subject(), tuple(field.upper() for field in invented))
     return None

@@ -19,6 +19,11 @@ _NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Z
 
 _THIS_NETWORK = ip_network("0.0.0.0/8")  # RFC 1122: no source of real traffic
 
+# An address among other things: in brackets, in a link, behind a word.
+_INSIDE = re.compile(
+    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*(?::[0-9a-fA-F]*){2,7})(?![\w.])", re.ASCII
+)
+
 _EXTENSION = re.compile("[0-9]{1,10}")
 _BETWEEN = re.compile(
     " (?:e|a|ate|and|to) | ?[,;/&. -] ?", re.IGNORECASE
@@ -82,7 +87,10 @@ def _no_address(text: str) -> PydanticCustomError:
 
 
 def _nearest_address(text: str) -> str | None:
-    """Undo the slips of a thumb: leading zeros, a comma for a point, a trailing point, a port."""
+    """Undo the slips of a thumb: leading zeros, a comma for a point, a final point, a port, words around."""
+    inside = _INSIDE.findall(text)
+    if len(inside) == 1 and (near := _valid(inside[0])):
+        return near
     candidate = re.sub(r":\d+$", "", text.replace(",", ".").strip(". "))
     candidate = ".".join(part.lstrip("0") or "0" for part in candidate.split("."))
     return _valid(candidate) if re.fullmatch(r"[\d.]{7,15}", candidate) else None

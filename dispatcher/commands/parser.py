@@ -11,6 +11,7 @@ Commands of words (``WordCommand``) read what stands after their name themselves
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from dispatcher.mail.address import normalise
 MAX_LENGTH = 998  # RFC 5322: one line
 _CHECK = re.compile(r"\s+(SIMULAR|CHECK)\s*$", re.IGNORECASE)
 _TEMPLATE = re.compile(r"\{[{%#]|[}%#]\}")  # Jinja's signs: never data in any of our commands
+_TYPESET = dict.fromkeys(map(ord, "“”„‘’«»\u200b\ufeff")) | dict.fromkeys(map(ord, "‐‑‒–—−"), "-")
 _PREVIEW = ("SIMULAR", "SIMULACAO", "SIMULATE")
 
 
@@ -101,7 +103,7 @@ class _Parser:
         check = bool(_CHECK.search(subject))
         subject = _CHECK.sub("", subject)
         first = KEY.match(subject)
-        written = first[1] if first else subject.split()[0].rstrip(":")
+        written = first[1] if first else re.split(r"[\s:]", subject, maxsplit=1)[0]
         word = ALIASES.get(written.upper(), written.upper())
         if word not in self.commands:
             raise self.unknown_command(word, subject)
@@ -113,7 +115,7 @@ class _Parser:
             return Request(kind.read(" ".join(words.split()), self.context(kind)), check)
         if not first:  # "CHECKIP 3.3.3.3": the sign is missing, the rest is probably meant
             problem = Problem(field=word, value=subject[:SHOWN], code="field.missing")
-            rest = subject[len(word) :].strip()
+            rest = subject[len(written) :].strip(" :")
             raise _refusal((problem,), self.understood(f"{word}={rest}") if rest else self.example(kind))
         return Request(self.command(kind, subject, check=check), check)
 
@@ -133,6 +135,8 @@ class _Parser:
         else:
             if not pairs.problems:
                 return command
+        if (apart := _apart(kind, subject)) != subject:
+            raise _refusal((*pairs.problems, *refused), self.understood(apart + " SIMULAR" * check))
         suggestions = {problem.field.lower(): problem.suggestion for problem in refused}
         correction = corrected(kind, values, suggestions, context)
         raise _refusal((*pairs.problems, *refused), correction.previewed() if check else correction)
@@ -191,8 +195,21 @@ def _unacceptable(subject: str) -> Problem | None:
     return None
 
 
+def _apart(kind: type[Command], subject: str) -> str:
+    """Return the subject with a space where another sign stands between a value and the next key."""
+    keys = "|".join(kind.model_fields)
+    return re.sub(rf"\s*[;,|/]\s*(?=(?:{keys})\s*=)", " ", subject, flags=re.IGNORECASE)
+
+
 def _in_ascii(subject: str) -> str:
-    """Return the subject with the domains of addresses as DNS has them: ``são.example`` in ASCII."""
+    """Return the subject with the domains of addresses as DNS has them: ``são.example`` in ASCII.
+
+    Of one without addresses, what it would be without accents and a typesetter's signs: nobody's address
+    may become another one.
+    """
+    if "@" not in subject:
+        signs = unicodedata.normalize("NFKD", subject.translate(_TYPESET))
+        subject = "".join(sign for sign in signs if not unicodedata.combining(sign)).strip(" .\"'")
     words = subject.split()
     for place, word in enumerate(words):
         with suppress(ValueError):  # no address

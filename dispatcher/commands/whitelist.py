@@ -156,7 +156,8 @@ def _changing(action: str, words: list[str]) -> Whitelist:
     try:
         command = Whitelist(action=action, address=normalise(given), admin=admin)
     except ValueError:
-        near = _understood(given)
+        found = [address for word in words if (address := _understood(word))]
+        near = found[0] if len(found) == 1 else _understood(given)
         raise _refused(
             place, given, "whitelist.address_invalid", suggestion=near,
             corrected=f"{place} {near or _SOMEBODY}" + " ADMIN" * admin, invented=() if near else (place,),

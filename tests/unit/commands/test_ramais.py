@@ -148,6 +148,7 @@ def test_a_valid_subject_has_one_canonical_form(subject, canonical):
         ("RAMAIS=1121 SERVER=voip3", ["INICIO field.missing", "FIM field.missing"],
          EXAMPLE.replace(",1122", ""), ["INICIO", "FIM"]),
         (EXAMPLE.replace("FIM=", "FIM "), ["FIM field.missing"], EXAMPLE, []),
+        (EXAMPLE.replace("INICIO", "INÍCIO"), [" subject.not_ascii"], EXAMPLE, []),
         (EXAMPLE.replace("INICIO", "INICO"), ["INICO field.unknown INICIO"], EXAMPLE, []),
         (EXAMPLE.replace("RAMAIS", "RAMAL"), [" command.unknown RAMAIS"], EXAMPLE, []),
         ("RAMAIS", ["RAMAIS field.missing"], EXAMPLE, ["RAMAIS", "SERVER", "INICIO", "FIM"]),
@@ -205,6 +206,12 @@ def test_the_server_may_be_left_out_where_the_inventory_has_a_default():
     error = refusal("RAMAIS=1121,1122 INICIO=31/11/2025 FIM=05/12/2025", with_default)
     assert ["moment.no_such_day"] == [problem.code for problem in error.problems]
     assert () == error.invented
+
+
+def test_the_default_instead_of_what_was_written_is_nobodys_word():
+    """Who named another server is warned of the one in the subject to copy."""
+    error = refusal(EXAMPLE.replace("voip3", "xx"), fleet("gv1p", audio_collection_default_server="voip3"))
+    assert (EXAMPLE, ("SERVER",)) == (error.corrected, error.invented)
 
 
 @pytest.mark.parametrize("default", ["voip9", "gv3p", "{{ groups.sip_servers[0] }}", "", None, 7])

@@ -57,6 +57,8 @@ def test_words_have_one_canonical_form(subject, canonical):
         ("WHITELIST ana@example.com", "action", None, "WHITELIST ADD ana@example.com", ()),
         ("WHITELIST ADD", "address_missing", None, f"WHITELIST ADD {NEW}", ("WHITELIST ADD",)),
         ("WHITELIST ADD <a@b,de>", "address_invalid", "a@b.de", "WHITELIST ADD a@b.de", ()),
+        ("WHITELIST ADD Ana <a@example.com>", "address_invalid", "a@example.com",
+         "WHITELIST ADD a@example.com", ()),
         ("WHITELIST REMOVE ana", "address_invalid", None, f"WHITELIST REMOVE {NEW}", ("WHITELIST REMOVE",)),
         ("WHITELIST ADD a@example.com b@example.com", "one_address", None, "WHITELIST ADD a@example.com", ()),
         ("WHITELIST ADD a@example.com ADMN", "extra", "ADMIN", "WHITELIST ADD a@example.com ADMIN", ()),
@@ -151,3 +153,10 @@ def test_any_words_are_a_command_or_a_correction_that_is_one(keyword, words):
         assert request == read(request.subject)
         address = getattr(request.command, "address", "")
         assert not address or address == normalise(address)
+
+
+def test_nobodys_address_becomes_another_one():
+    """Without its accent it might be somebody else's, who would then be let in."""
+    error = refused("WHITELIST ADD joão@example.com")
+    assert "subject.not_ascii" == error.problems[0].code
+    assert "joao" not in error.corrected
