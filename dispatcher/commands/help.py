@@ -67,5 +67,7 @@ def _described(kind: type[Command], desk: Desk) -> dict[str, Any]:
         "preview": kind.previewed or ("" if kind is Help else shown),
         "parts": dict(kind.explained),
         "servers": list(context.servers) if "server" in kind.model_fields else [],
+        "default": kind.defaults(context).get("server", ""),
+        "approval": kind.keyword in desk.permissions.approval,
         "demand": "confirmation" if kind.always_confirmed and demand == "token" else demand,
     }
