@@ -124,8 +124,8 @@ def test_run_changes_a_mac_and_says_how_to_undo_it(dispatcher):
 
     shown = dispatcher.athome("run", change).stdout
     assert "O MAC do ramal 3010 mudou" in shown
-    assert "macchange_undo.yml em gv3p, transação 2" in shown
-    undo = re.search("athome run '(MACCHANGE=.+)'", shown)[1]
+    assert "playbooks/macchange_undo.yml --limit gv3p -e macchange_transaction=2" in shown
+    undo = re.search("athome run '(DESFAZER [0-9]+)'", shown)[1]
     guess = dispatcher.athome("run", change.replace("aa", "bb"), check=False)
     assert 4 == guess.returncode
     assert "MAC gravado: 00:00:5e:00:53:aa." in guess.stdout
