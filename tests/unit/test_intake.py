@@ -220,22 +220,6 @@ def test_a_command_on_servers_that_has_to_be_confirmed_is_previewed_first(store,
     assert [("admitted", "confirmation")] == rows(store, schema.messages, "verdict", "rule")
 
 
-@pytest.mark.parametrize(
-    ("subject", "asked", "offer"),
-    [
-        ("CHECKIP=203.0.113.7 SIMULAR", {}, "asked"),
-        (f"{MACCHANGE} SIMULAR", {}, "asked"),
-        (f"{MACCHANGE} SIMULAR", {"demands": {"MACCHANGE": "totp"}}, None),
-        (f"{MACCHANGE} SIMULAR", {"approval": ("MACCHANGE",)}, None),
-        ("CHECKIP=203.0.113.7", {}, None),
-    ],
-)
-def test_a_preview_may_be_carried_out_by_who_could_have_ordered_it(store, take, subject, asked, offer):
-    """An answer is worth no more than the proof that the preview came with."""
-    take(verdict(subject=subject), permissions=Permissions(**asked))
-    assert (offer, " SIMULAR" in subject) == (store.recent(1)[0].order.offer, store.recent(1)[0].order.check)
-
-
 def test_nobody_to_approve_is_a_refusal_at_once(store, take, chief):
     """No server is looked at for what nobody could let happen; oneself does not count."""
     asked = Permissions(approval=("MACCHANGE", "WHITELIST"))
