@@ -18,6 +18,7 @@ from dispatcher.replies import table
 from dispatcher.replies.compose import Reply
 from dispatcher.replies.measures import day, moment, zone_name
 from dispatcher.replies.samples import SAMPLES, Studio
+from dispatcher.replies.sentences import counted
 from tests.unit.replies.samples import SETTINGS, STUDIOS, read
 
 # What people wrote, or a server said, and stands in every language's mail as it is.
@@ -93,6 +94,16 @@ def test_a_date_cannot_be_read_in_two_ways():
     at = datetime(2026, 11, 5, 14, 5, tzinfo=timezone.utc)
     assert ("05/11/2026 14:05", "5 Nov 2026 14:05") == (moment(at, "pt_BR"), moment(at, "en"))
     assert ("05/11", "5 Nov") == (day(date(2026, 11, 5), "pt_BR"), day(date(2026, 11, 5), "en"))
+
+
+@pytest.mark.parametrize(
+    ("count", "portuguese_words", "english_words"),
+    [(0, "0 gravação", "0 recordings"), (1, "1 gravação", "1 recording"), (2, "2 gravações", "2 recordings"),
+     (1234, "1.234 gravações", "1,234 recordings")],
+)  # fmt: skip
+def test_a_count_has_the_form_and_the_signs_of_its_language(count, portuguese_words, english_words):
+    """Nothing is singular in Portuguese, and plural in English."""
+    assert (portuguese_words, english_words) == (counted(count, "pt_BR"), counted(count, "en"))
 
 
 @pytest.mark.parametrize(

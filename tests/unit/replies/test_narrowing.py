@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from dispatcher.replies.diff import Line, rows
 from dispatcher.replies.narrowing import HIDDEN, identities, narrowed, without
-from dispatcher.runs.report import Diff
+from dispatcher.replies.samples.studio import host, ordered, running
+from dispatcher.runs.report import Diff, Report
+from tests.unit.replies.samples import STUDIO, read
 
 CHECKIP = "CHECKIP=203.0.113.7"
 MACCHANGE = "MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=00005e0053aa SERVER=gv1p"
@@ -104,3 +106,17 @@ def test_a_title_names_nobody_else():
     assert "/tftpboot/….cfg" == without("/tftpboot/00005e005301.cfg", identities(MACCHANGE))
     diff = Diff(after_header="bans of 203.0.113.7", before="", after="x")
     assert [Line("@", "bans of 203.0.113.7"), Line("+", "x")] == rows([diff], CHECKIP)
+
+
+def test_a_mail_has_nobody_elses_address_and_the_report_has_it_all():
+    """What is shown is cut, not what is kept: a later run is compared with it."""
+    diff = {"after_header": "x.local", "before": "ignoreip = 198.51.100.4\n",
+            "after": "ignoreip = 198.51.100.4 203.0.113.7\n"}  # fmt: skip
+    server = host("gv1p", "changed", "fail2ban.whitelisted", diff=[diff], address="203.0.113.7")
+    report = Report(status="successful", check=True, hosts=(server,))
+    mail = read(STUDIO.composer.result(running(ordered(f"{CHECKIP} SIMULAR", "pt_BR")), report))
+    for body in ("plain", "html"):
+        said = mail.get_body((body,)).get_content().replace("<wbr>", "")
+        assert "ignoreip = … 203.0.113.7" in said
+        assert "198.51.100.4" not in said
+    assert "198.51.100.4" in report.model_dump_json()
