@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from dispatcher.i18n import LANGUAGES, SOURCE, translations
 from dispatcher.replies.measures import moment, number, size, zone_name
+from dispatcher.replies.visible import legible
 from dispatcher.settings import PROJECT, Settings
 
 TEMPLATES = PROJECT / "templates" / "mail"
@@ -49,12 +50,17 @@ class Renderer:
             "zone": zone_name(self._settings.zone, language),
             **values,
         }
-        subject = plain.get_template(f"{kind}.subject.j2").render(context)
-        text = plain.get_template(f"{kind}.text.j2").render(context)
+        faces = (
+            plain.get_template(f"{kind}.subject.j2"),
+            plain.get_template(f"{kind}.text.j2"),
+            html.get_template(f"{kind}.html.j2"),
+        )
+        # Whoever fills in a value has made it visible; what slipped through is caught here, in every mail.
+        subject, text, page = (legible(face.render(context)) for face in faces)
         return Rendered(
             subject=" ".join(subject.split()),
             text=re.sub(r"\n{3,}", "\n\n", text).strip() + "\n",
-            html=self._inliner.inline(html.get_template(f"{kind}.html.j2").render(context)),
+            html=self._inliner.inline(page),
         )
 
     def _environment(self, language: str, *, html: bool) -> Environment:
@@ -97,4 +103,4 @@ def initial(text: str) -> str:
 
 def mailto(subject: str, address: str) -> str:
     """Return a link that opens a new mail with this subject."""
-    return f"mailto:{quote(address, safe='@')}?subject={quote(subject, safe='')}"
+    return f"mailto:{quote(address, safe='@')}?subject={quote(legible(subject), safe='')}"

@@ -28,3 +28,9 @@ def visible(text: str, limit: int = 400) -> str:
             kept.append(character)
     shown = "".join(kept).strip(" ")
     return shown if len(shown) <= limit else shown[: limit - 1].rstrip(" ") + "…"
+
+
+def legible(text: str) -> str:
+    """Return a whole mail's text without control and format characters; its lines stay."""
+    unseen = {ord(one): None for one in set(text) - {"\n"} if unicodedata.category(one) in _INVISIBLE}
+    return text.translate(unseen)

@@ -32,10 +32,12 @@ MEASURE = """<script>addEventListener("load", () => {
       over: Math.max(...[...inside.querySelectorAll("p, h1, h2, td, th")].map(
         one => one.scrollWidth - one.clientWidth)),
       colours: [...inside.querySelectorAll("td, th, p, h1, h2, span, a, code, b")]
-        .filter(one => one.checkVisibility() && [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()))
+        .filter(one => one.checkVisibility())
+        .filter(one => [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()))
         .map(one => {
           let behind = one;
-          while (behind && shown(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement;
+          const clear = () => shown(behind).backgroundColor === "rgba(0, 0, 0, 0)";
+          while (behind && clear()) behind = behind.parentElement;
           const colour = behind ? shown(behind).backgroundColor : "rgb(255, 255, 255)";
           return [one.textContent.trim().slice(0, 30), shown(one).color, colour];
         }),

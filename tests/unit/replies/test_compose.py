@@ -343,8 +343,9 @@ def test_what_arimonitor_quotes_does_not_tell_the_true_mac_either(written):
     failed = Notice(code="mac_binding.reverse_failed", data={"error": words})
     made = mac_host("failed", "notify_failed", failed, how="refused", error=words)
     for face in (text, page):
-        assert 2 == face(mac_result(made)).count("3010 has (MAC), not 01:02:03:04:05:06")
-        assert 2 == face(mac_result(made, privileged=True)).count(words)
+        assert face(mac_result(made)).count("3010 has (MAC), not 01:02:03:04:05:06") >= 2
+        assert written not in face(mac_result(made))
+        assert face(mac_result(made, privileged=True)).count(words) >= 2
 
 
 def test_a_file_named_after_another_telephone_does_not_tell_its_mac():
