@@ -9,6 +9,7 @@ from dispatcher.errors import NotFoundError, RunLostError
 from dispatcher.jobs.job import Job, Owner
 from dispatcher.jobs.lease import Keeper
 from dispatcher.jobs.store import Store
+from dispatcher.jobs.undoing import objection
 from dispatcher.runs.foreseen import DRIFTED, INTERRUPTED, MOOT, digest, is_rest_of, would_change
 from dispatcher.runs.report import HostResult, Notice, Progress, Report
 from dispatcher.runs.runner import Runner
@@ -39,9 +40,11 @@ class Running:
         """Run it, and return the report, also of what went wrong. Raises RunLostError.
 
         What carries out a preview looks first, under the same locks: if that shows anything else, it is the
-        report, and nothing is done.
+        report, and nothing is done. Nothing is done either for an undo that something came up against.
         """
         try:
+            if (against := objection(self._store.engine, job)) is not None:
+                return Report(status="failed", check=job.order.check, problem=against)
             if job.order.foreseen is not None:
                 seen = self._run(job, keeper, _unheard, _unheard, canceled, check=True)
                 if (instead := self._instead(job, seen)) is not None:

@@ -1,25 +1,35 @@
 """DESFAZER: what takes a job back, and everything that speaks against it."""
 
+import email
+import email.policy
+
 import pytest
+from sqlalchemy import select
 
 from dispatcher.commands import COMMANDS, InvalidCommand
 from dispatcher.commands.parser import Request, parse
 from dispatcher.commands.undo import Undo, Way
 from dispatcher.inventory import Inventory
+from dispatcher.jobs import schema
 from dispatcher.jobs.database import connect
 from dispatcher.jobs.job import Order
+from dispatcher.jobs.local import LocalRunner
 from dispatcher.jobs.store import Delivery, Store
 from dispatcher.jobs.undoing import found, objection
+from dispatcher.jobs.worker import Worker
 from dispatcher.mail.permissions import Allowed, Denied, Unproved, judge
 from dispatcher.mail.proof import Proof
 from dispatcher.mail.sender import Sender
+from dispatcher.replies.compose import Composer
 from dispatcher.runs.report import HostResult, Report
-from dispatcher.settings import Permissions
+from dispatcher.settings import Mail, Permissions, Runs, Settings
 from tests.unit.inventories import FLEET
 
 CHECKIP = "CHECKIP=203.0.113.7"
 MACCHANGE = "MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=010203040599 SERVER=gv2p"
 TRANSACTION = "20261123T140512123456-9f3c"
+SETTINGS = Settings(mail=Mail(address="athome@example.com", authserv_id="mail.example.com"))
+COMPOSER = Composer(SETTINGS)
 ANA = Sender("ana@example.com", "operador", "pt_BR")
 BIA = Sender("bia@example.com", "operador", "pt_BR")
 ADMIN = Sender("admin@example.com", "administrador", "pt_BR")
@@ -40,6 +50,13 @@ def host(name, outcome="changed", *, undo=False):
 def put(*names):
     """What a run says of servers that it put something on."""
     return [host(name, undo=True) for name in names]
+
+
+class NoServers:
+    """Stands where the runner is when nothing may be run."""
+
+    def run(self, *_arguments, **_options):
+        pytest.fail("a playbook was started")
 
 
 class Mails:
@@ -263,6 +280,23 @@ def test_it_is_asked_again_when_its_turn_is_there(mails):
     job = store.claim()
     notice = objection(store.engine, job)
     assert ("undo.relied", {"by": str(other)}) == (notice.code, notice.data)
+
+
+def test_what_speaks_against_it_then_is_its_answer(mails):
+    """The servers hear of nothing, and the sender of the job that is in the way."""
+    store = mails.store
+    number = mails.did(CHECKIP, *put("gv1p"))
+    request = mails.undo(number)
+    mails.did(CHECKIP, host("gv1p", "ok"), sender=BIA)
+    mails.take(mails.order(request))
+    job = store.claim()
+    Worker(store, NoServers(), COMPOSER, Runs(), LocalRunner(SETTINGS, None, COMPOSER)).work(job)
+    ended = store.job(job.id)
+    assert ("failed", "undo.relied") == (ended.state.value, ended.report.problem.code)
+    with store.engine.begin() as connection:
+        mail = connection.execute(select(schema.outbox.c.message)).scalars().all()[-1]
+    said = email.message_from_bytes(mail, policy=email.policy.default).get_body(("plain",)).get_content()
+    assert f"Outra pessoa pediu o mesmo depois, no job {number + 1}" in " ".join(said.split())
 
 
 def test_an_undo_that_was_overtaken_by_another_is_not_run(mails):
