@@ -14,6 +14,7 @@ from typing import Literal
 
 from dispatcher.commands import COMMANDS, Command
 from dispatcher.commands.parser import Request
+from dispatcher.commands.undo import Undo
 from dispatcher.errors import SettingsError
 from dispatcher.mail.proof import Proof
 from dispatcher.mail.sender import ROLES, Sender
@@ -107,3 +108,8 @@ def check(permissions: Permissions) -> None:
                 f"permissions.{key} nomeia comandos que não existem: {', '.join(sorted(unknown))}.",
                 f"Os comandos são: {', '.join(COMMANDS)}.",
             )
+    if Undo.keyword in {*permissions.demands, *permissions.approval}:
+        raise SettingsError(
+            f"permissions: {Undo.keyword} pede sempre o mesmo que o comando que ele desfaz.",
+            f"Tire {Undo.keyword} daí e indique aquele comando.",
+        )

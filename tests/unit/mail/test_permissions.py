@@ -103,3 +103,10 @@ def test_who_may_approve():
     only = Sender("eva@example.com", "administrador", "pt_BR", ("CHECKIP",))
     assert [other] == approvers([ADMIN, other, only, ANA], ADMIN.address, COMMANDS["MACCHANGE"])
     assert [ADMIN, other, only] == approvers([ADMIN, other, only], ANA.address, COMMANDS["CHECKIP"])
+
+
+def test_an_undo_has_no_demand_of_its_own():
+    """It would have no effect: what the undone command asks for counts."""
+    for given in ({"demands": {"DESFAZER": "totp"}}, {"approval": ["DESFAZER"]}):
+        with pytest.raises(SettingsError, match="DESFAZER pede sempre o mesmo"):
+            check(Permissions(**given))
