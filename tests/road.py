@@ -178,9 +178,7 @@ def make(lab: Path, folder: Path, **sections: object) -> Dispatcher:
     settings = yaml.safe_load((PROJECT / "lab/settings.yml").read_text())
     settings |= {"inventory": str(PROJECT / "inventory/lab"), "state_dir": str(folder / "state")}
     settings["mail"] |= {"answers_per_hour": 100_000}  # one operator sends all that the tests send
-    settings |= {
-        "runs": {"tell_after": 0}
-    }  # the first mail back is the answer, however late
+    settings |= {"runs": {"tell_after": 0}}  # the first mail back is the answer, however late
     settings |= {"permissions": {"demands": {"MACCHANGE": "token"}}} | sections
     path = folder / "settings.yml"
     path.write_text(yaml.safe_dump(settings))
