@@ -21,7 +21,7 @@ from dispatcher.commands import InvalidCommand
 from dispatcher.commands.local import DISPATCHER
 from dispatcher.commands.parser import Request, parse
 from dispatcher.commands.undo import Undo
-from dispatcher.i18n import translations
+from dispatcher.i18n import N_, translations
 from dispatcher.inventory import Inventory
 from dispatcher.jobs import undoing
 from dispatcher.jobs.database import connect
@@ -37,6 +37,11 @@ from dispatcher.settings import Settings
 _TOKEN = re.compile(r"^\s*\[[^\]]{0,64}\]")
 
 _COLORS = {"changed": "green", "ok": "cyan", "failed": "bold red", "unreachable": "bold yellow"}
+_BACK = {
+    "undo": N_("Para desfazer:"),
+    "again": N_("Para fazer de novo:"),
+    "reverse": N_("Para trocar de volta só isso:"),
+}
 _STYLES = {"+": "green", "-": "red", "@": "bold"}
 
 
@@ -129,8 +134,7 @@ def report(console: Console, job: Job, shown: Report, zone: tzinfo) -> None:
     for step in seen.steps:
         console.print(Text(f"\n{step.servers}: {step.text}" if step.servers else f"\n{step.text}"))
     if seen.undo:
-        title = _("Para fazer de novo:") if seen.undo.again else _("Para desfazer:")
-        console.print(Text(f"\n{title} athome run '{seen.undo.subject}'"))
+        console.print(Text(f"\n{_(_BACK[seen.undo.kind])} athome run '{seen.undo.subject}'"))
         if seen.undo.line:
             console.print(Text(_("Com o Ansible:") + f" {seen.undo.line}", style="dim"))
 

@@ -138,6 +138,10 @@ class Command(BaseModel, ABC):
         """Return the variables of ``undo_playbook``, for the servers of these results: each says ``undo``."""
         return {}
 
+    def reverse(self) -> Command | None:
+        """Return the command that does the opposite, where an undo is refused; None when no command does."""
+        return None
+
 
 class WordCommand(Command):
     """A command whose grammar is words after the keyword, not KEY=value."""

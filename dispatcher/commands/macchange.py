@@ -73,3 +73,7 @@ class MacChange(Command):
     def undo_extravars(self, results: Sequence[HostResult]) -> dict[str, Any]:
         """Return the transaction that the one server keeps of it."""
         return {"macchange_transaction": (results[0].undo or {}).get("transaction", "")}
+
+    def reverse(self) -> MacChange:
+        """Return the same change with its MACs the other way round."""
+        return self.model_copy(update={"macatual": self.macfuturo, "macfuturo": self.macatual})

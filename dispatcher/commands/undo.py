@@ -28,6 +28,7 @@ class Way(BaseModel):
 
     keyword: str  # of the job that is undone
     subject: str  # of that job, canonical: what does it again
+    reverse: str = ""  # a subject that does the opposite, where servers refuse the undo; empty: there is none
     playbook: str
     servers: tuple[str, ...]  # where there is something to take back
     extravars: dict[str, Any]

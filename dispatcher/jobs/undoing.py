@@ -104,12 +104,15 @@ def _way(connection: Connection, job: Job, asker: Sender | None, inventory: Inve
     if not servers:
         raise _No("undo.no_server", show, servers=", ".join(left))
     _relied(connection, job, servers, asker.address if asker else None)
+    command = order.command()
+    reverse = command.reverse()
     return Way(
         keyword=order.keyword,
         subject=order.subject,
+        reverse=reverse.subject() if reverse else "",
         playbook=kind.undo_playbook,
         servers=servers,
-        extravars=order.command().undo_extravars([results[name] for name in servers]),
+        extravars=command.undo_extravars([results[name] for name in servers]),
     )
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dispatcher.commands.local import DISPATCHER
-from dispatcher.commands.undo import Undo
 from dispatcher.i18n import N_, translations
 from dispatcher.jobs.job import Order
+from dispatcher.replies.back import Back, way_back
 from dispatcher.replies.diff import Line, rows
 from dispatcher.replies.masking import masked
 from dispatcher.replies.recordings import Recordings, recordings
@@ -84,15 +82,6 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Back:
-    """How to take back what was done: a command to send. Of an undo, the command that does it ``again``."""
-
-    subject: str
-    again: bool
-    line: str  # the same with Ansible alone; only for the privileged
-
-
-@dataclass(frozen=True, slots=True)
 class View:
     """The whole mail. ``tone`` is one of done, same, check, partial, failed."""
 
@@ -125,6 +114,7 @@ def view(
         verdict = tone = "partial" if collected.lost_count else "done"
     instead = collected is not None and collected.instead is not None
     would = report.check and any(host.outcome == "changed" for host in hosts)
+    back = way_back(report, order, number, privileged=privileged)
     return View(
         tone=tone,
         verdict=gettext(own_verdict or _VERDICTS[verdict]),
@@ -136,9 +126,10 @@ def view(
         again=(not report.problem or report.status == "canceled")
         and not instead
         and not (order.offer and may_follow(report))
+        and not (back and back.kind == "reverse")
         and (would or report.status != "successful"),
         rewrite=any(host.code in RESULTS and RESULTS[host.code].rewrite for host in hosts),
-        undo=_undo(report, order, number, privileged=privileged),
+        undo=back,
         recordings=collected,
     )
 
@@ -272,25 +263,3 @@ def _changes(hosts: Iterable[HostResult], order: Order, language: str) -> list[C
         if host.outcome == "changed" and (lines := tuple(rows(host.diff, known))):
             alike.setdefault(lines, []).append(host.host)
     return [Change(enumeration(names, language), lines) for lines, names in alike.items()]
-
-
-def _undo(report: Report, order: Order, number: int | None, *, privileged: bool) -> Back | None:
-    """Return the way back from what was really changed, if there is one."""
-    changed = [host for host in report.hosts if host.undo or host.outcome == "changed"]
-    if not changed or report.check or number is None:
-        return None
-    command = order.command()
-    if isinstance(command, Undo):
-        return Back(command.way.subject, again=True, line="") if command.way else None
-    undoable = [host for host in changed if host.undo]
-    if not undoable or not command.undo_playbook:
-        return None
-    line = _line(command.undo_playbook, undoable, command.undo_extravars(undoable)) if privileged else ""
-    return Back(Undo(job=number).subject(), again=False, line=line)
-
-
-def _line(playbook: str, hosts: Iterable[HostResult], extravars: Mapping[str, Any]) -> str:
-    """Return what an operator of Ansible types. What is from a server is quoted for the shell."""
-    limit = shlex.quote(",".join(host.host for host in hosts))
-    given = (f"-e {shlex.quote(visible(f'{name}={value}', 80))}" for name, value in extravars.items())
-    return " ".join((f"ansible-playbook -i INVENTARIO playbooks/{playbook} --limit {limit}", *given))

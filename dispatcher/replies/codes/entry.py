@@ -21,6 +21,7 @@ class Entry:
     ``confidential`` follows, for those alone who may read it. ``advice`` is what to do next, and ``headline``
     the shortest way to say it of some ``{hosts}``. ``label`` is the word on a server's chip and ``verdict``
     that of the whole, where the usual ones are wrong. ``rewrite``: the same command would only fail again.
+    ``reverse``: an undo would; a command that does the opposite does not.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Entry:
     label: str | None = None
     verdict: str | None = None
     rewrite: bool = False
+    reverse: bool = False
 
 
 TELL_ADMIN = N_("Avise o administrador e informe o número do job.")

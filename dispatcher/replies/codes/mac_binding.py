@@ -141,6 +141,7 @@ RESULTS: dict[str, Entry] = {
     "mac_binding.changed_since": Entry(
         N_("Alguém editou {files} nesse meio-tempo; a edição foi mantida e nada foi alterado."),
         advice=N_("Confira com quem editou o arquivo. Se o MAC ainda for outro, envie o comando de novo."),
+        reverse=True,
     ),
     "mac_binding.notify_failed": Entry(
         N_("Os arquivos voltaram ao que eram, porque o arimonitor não confirmou a mudança: {error}"),
@@ -169,6 +170,7 @@ RESULTS: dict[str, Entry] = {
         advice=N_(
             "Confira o número da mudança e o servidor. Uma mudança antiga se desfaz com o comando inverso."
         ),
+        reverse=True,
     ),
     "mac_binding.not_undoable": Entry(
         N_("A mudança {transaction} não chegou a valer: não há o que desfazer."),

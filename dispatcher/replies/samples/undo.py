@@ -28,9 +28,10 @@ def order(undone: Order, servers: tuple[str, ...], language: str, *, check: bool
     """Return the order that takes job 41 back, which was another order's."""
     command = undone.command()
     done = [host(name, "changed", "", undo={"transaction": macchange.TRANSACTION}) for name in servers]
+    reverse = command.reverse()
     way = Way(
-        keyword=undone.keyword, subject=undone.subject, playbook=command.undo_playbook, servers=servers,
-        extravars=command.undo_extravars(done),
+        keyword=undone.keyword, subject=undone.subject, reverse=reverse.subject() if reverse else "",
+        playbook=command.undo_playbook, servers=servers, extravars=command.undo_extravars(done),
     )  # fmt: skip
     found = Order.of(Request(Undo(job=41, way=way), check), FLEET, language=language)
     return replace(found, sender=undone.sender, message_id=undone.message_id, references=undone.references)

@@ -157,7 +157,8 @@ def test_a_macchange_is_undone_by_its_transaction(mails):
     assert ("macchange_undo.yml", {"macchange_transaction": TRANSACTION}) == (
         command.runs, command.extravars(),
     )  # fmt: skip
-    assert MACCHANGE == command.way.subject
+    reverse = "MACCHANGE=3010 MACATUAL=010203040599 MACFUTURO=010203040506 SERVER=gv2p"
+    assert (MACCHANGE, reverse) == (command.way.subject, command.way.reverse)
 
 
 def test_a_preview_of_an_undo_is_one_too(mails):

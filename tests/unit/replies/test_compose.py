@@ -271,9 +271,18 @@ def test_an_undo_says_how_to_do_it_again():
     """An undo is not undone: whoever sent it by mistake sends the first command once more."""
     again = f"Para fazer de novo o que foi desfeito, envie:\n\n  [TOKEN] {MACCHANGE.subject()}\n"
     assert f"FOI ENGANO?\n\n{again}" in text(SAMPLES["mac-undone"]())
-    for name in ("mac-undo-changed-since", "checkip-undo-preview"):
-        assert "ENGANO" not in text(SAMPLES[name]())
+    assert "ENGANO" not in text(SAMPLES["checkip-undo-preview"]())
     assert "não foi bloqueado de novo" in text(SAMPLES["checkip-undone"]())
+
+
+def test_an_undo_that_is_refused_offers_the_other_way():
+    """Another change stands in the same file: the undo would fail again, the opposite does not."""
+    refused = text(SAMPLES["mac-undo-changed-since"]())
+    reverse = "MACCHANGE=3010 MACATUAL=010203040599 MACFUTURO=010203040506 SERVER=gv2p"
+    assert reverse == parse(reverse, FLEET).command.subject() == MACCHANGE.reverse().subject()
+    assert f"deixando o que foi editado depois, envie:\n\n  [TOKEN] {reverse}\n" in refused
+    assert "DESFAZER 41\n\n" not in refused.partition("O QUE FAZER AGORA")[2]
+    assert "ENGANO" not in refused
 
 
 @pytest.mark.parametrize(
