@@ -31,13 +31,13 @@ OPERATOR, ADMIN, OUTSIDER = "operador@lab.example", "admin@lab.example", "estran
 DISPATCHER = "athome@lab.example"
 
 
-def waited(look: Callable[[], Any], otherwise: str, timeout: float = 60) -> Any:
-    """Look until there is something to see, and return it."""
+def waited(look: Callable[[], Any], otherwise: str, timeout: float = 60, pause: float = 0.1) -> Any:
+    """Look until there is something to see, and return it. ``pause``: seconds between two looks."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if seen := look():
             return seen
-        time.sleep(0.1)
+        time.sleep(pause)
     pytest.fail(f"{otherwise} in {timeout} s")
 
 

@@ -155,7 +155,7 @@ def turns() -> list[str]:
     return [name for number, name in enumerate(names) if number == 0 or name != names[number - 1]]
 
 
-@pytest.mark.parametrize("kills", [10, pytest.param(300, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [5, pytest.param(300, marks=pytest.mark.long)])
 def test_no_playbook_survives_its_worker(settings, kills):
     """Killed at any moment, a worker leaves no process, and no step on the server after its re-run's."""
     chance = random.Random(kills)  # noqa: S311 - moments, not secrets

@@ -149,7 +149,7 @@ def test_a_frozen_service_is_not_alive_and_its_watchdog_starves(serving):
     serving.process.send_signal(signal.SIGSTOP)
     time.sleep(0.5)
     before = serving.told().count("WATCHDOG=1")
-    waited(lambda: serving.health("--live")[0] == 69, "believed to be alive", 90)
+    waited(lambda: serving.health("--live")[0] == 69, "believed to be alive", 90, pause=3)
     assert "não dá notícia" in serving.health("--live")[1]["process"]["said"]
     assert before == serving.told().count("WATCHDOG=1")
     serving.process.send_signal(signal.SIGCONT)
