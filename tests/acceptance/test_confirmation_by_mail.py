@@ -1,5 +1,6 @@
 """A change waits until its sender has answered a mail: once, in time, and nobody else's answer counts."""
 
+import re
 from datetime import datetime, timezone
 
 import pyotp
@@ -38,7 +39,7 @@ def state(governed) -> str:
 
 
 def test_a_change_happens_after_its_confirmation_and_once(governed, operator):
-    """By default MACCHANGE waits; the mail says what will happen; an answer to it does it, a second one not.
+    """By default MACCHANGE waits; the mail shows what would change; an answer does it, a second one not.
 
     The code is in that one mail and nowhere else: not in the log, nor in any row.
     """
@@ -48,6 +49,10 @@ def test_a_change_happens_after_its_confirmation_and_once(governed, operator):
     said = text(demand)
     for words in ("3010", "01:02:03:04:05:06", "01:02:03:04:05:99", "gv2p", "Responda a este e-mail"):
         assert words in said
+    assert "Falta confirmar: nada foi feito ainda" in said
+    for sign, mac in (("-", OLD), ("+", NEW)):
+        assert re.search(rf"^ *[{sign}] .*{mac}", said, re.MULTILINE)
+    assert "SIMULAR" not in said
     assert ("awaiting_confirmation", before) == (state(governed), phones("gv2p"))
     assert "aguarda confirmação" in governed.athome("jobs", "list").stdout
 
@@ -64,7 +69,7 @@ def test_a_change_happens_after_its_confirmation_and_once(governed, operator):
     assert "já foi usado" in answer["Subject"]
     assert [("refused", "confirmation")] == governed.verdicts(again)
     assert changed == phones("gv2p")
-    assert 1 == len(governed.jobs())
+    assert 2 == len(governed.jobs())  # the look, and what it showed
 
     code = code_of(demand)
     everything = governed.log.read_text() + repr(governed.rows("SELECT * FROM confirmations"))
@@ -111,9 +116,8 @@ def test_a_code_ends_with_its_time(governed, operator):
 def test_a_waiting_job_holds_nobody_up(governed, operator):
     """What waits for an answer has no place in the queue: a preview on the same server runs at once."""
     operator.box.answer(operator.send(CHANGE))
-    preview = operator.ask(f"{CHANGE} SIMULAR")
-    assert "SIMULAR" in preview["Subject"]
-    assert "successful" == state(governed)
+    assert "Simulação" in text(operator.ask(f"{CHANGE} SIMULAR"))
+    assert "successful" == governed.jobs()[1]["state"]
     assert OLD == arimonitor_has("gv2p", "3010")
 
 

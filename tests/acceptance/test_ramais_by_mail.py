@@ -113,7 +113,7 @@ def test_a_preview_counts_and_fetches_nothing(dispatcher, laid, lab):
     assert "Simulação" in text(preview)
     assert not LINK.search(text(preview))
     assert "voip3" in text(preview)
-    count = dispatcher.newest()["report"]["hosts"][0]["data"]["files"]
+    count = dispatcher.jobs()[1]["report"]["hosts"][0]["data"]["files"]
     assert f"{count} gravações" in text(preview)
     done = dispatcher.ask(command)
     with zipfile.ZipFile(io.BytesIO(fetched(link_of(done)))) as opened:
