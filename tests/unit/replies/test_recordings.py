@@ -210,9 +210,9 @@ def test_at_the_shell_the_same_is_there(capsys):
     console = Console(width=300, highlight=False, soft_wrap=True)
     lost = {"missing": [{"name": "out-1.wav", "why": "archived"}], "missing_count": 1}
     collected = host("collected", COLLECTED | lost)
-    show_report(console, Report(status="successful", hosts=(collected,)), ramais_job().order, SETTINGS.zone)
+    show_report(console, ramais_job(), Report(status="successful", hosts=(collected,)), SETTINGS.zone)
     nothing = host("nothing_found", PERIOD | {"nearest": {"before": "2025-10-31 18:22"}}, "ok")
-    show_report(console, Report(status="successful", hosts=(nothing,)), ramais_job().order, SETTINGS.zone)
+    show_report(console, ramais_job(), Report(status="successful", hosts=(nothing,)), SETTINGS.zone)
     out = capsys.readouterr().out.replace("\u00a0", " ")
     assert LINK in out.splitlines()
     for part in (
