@@ -31,7 +31,6 @@ def eva(dispatcher):
 
 @pytest.fixture(scope="module", autouse=True)
 def clean(lab):
-    fresh_phones()
     forget(ADDRESS)
     yield
     fresh_phones()
@@ -59,6 +58,7 @@ def listed() -> list[str]:
 
 def test_a_change_of_a_telephone_is_previewed_and_taken_back_once(dispatcher, ana, eva):
     """Every byte is back, and arimonitor knows; nobody else can do it, and nobody twice."""
+    fresh_phones()
     before = phones("gv2p")
     undo = offered(ana.ask(CHANGE))
     changed = phones("gv2p")
@@ -67,7 +67,7 @@ def test_a_change_of_a_telephone_is_previewed_and_taken_back_once(dispatcher, an
     with dispatcher.nothing_runs():
         assert f"Não há um job {undo.split()[1]} seu." in text(eva.ask(undo))
     preview = ana.ask(f"{undo} SIMULAR")
-    assert "a mudança seria desfeita em gv2p" in preview["Subject"]
+    assert "Simulação: nada foi alterado — a mudança seria desfeita em gv2p." in text(preview)
     assert changed == phones("gv2p")
 
     back = ana.ask(undo)
@@ -89,7 +89,8 @@ def test_a_change_of_a_telephone_is_previewed_and_taken_back_once(dispatcher, an
 
 
 def test_what_somebody_edited_since_is_kept(ana):
-    """One line by hand in either file, and the undo is refused by the server, with the file's name."""
+    """One line by hand, and the server refuses the undo; the reverse command, which is offered, keeps it."""
+    fresh_phones()
     undo = offered(ana.ask(CHANGE))
     edit_phones("gv2p", "users.conf", lambda old: old + b"; by hand\n")
     edited = phones("gv2p")
@@ -97,10 +98,12 @@ def test_what_somebody_edited_since_is_kept(ana):
     assert edited == phones("gv2p")
     assert NEW == arimonitor_has("gv2p", "3010")
     assert "Alguém editou /etc/asterisk/users.conf nesse meio-tempo" in text(refused)
-    assert "Para desfazer" not in text(refused)
+    assert f"[TOKEN] {undo} " not in text(refused)
 
-    edit_phones("gv2p", "users.conf", lambda old: old.removesuffix(b"; by hand\n"))
-    assert "mudança desfeita em gv2p" in ana.ask(undo)["Subject"]
+    reverse = f"MACCHANGE=3010 MACATUAL={NEW} MACFUTURO={OLD} SERVER=gv2p"
+    assert f"[TOKEN] {reverse} " in text(refused)
+    assert "MAC trocado em gv2p" in ana.ask(reverse)["Subject"]
+    assert tuple(file.replace(NEW.encode(), OLD.encode()) for file in edited) == phones("gv2p")
     assert OLD == arimonitor_has("gv2p", "3010")
 
 
@@ -122,3 +125,24 @@ def test_an_address_leaves_the_list_where_this_job_put_it(dispatcher, ana, eva):
     relying = dispatcher.newest()["id"]
     with dispatcher.nothing_runs():
         assert f"Outra pessoa pediu o mesmo depois, no job {relying}" in text(ana.ask(offered(first)))
+
+
+def test_an_undo_is_confirmed_as_what_it_undoes(governed):
+    """A telephone is not changed back without an answer either; the look at the servers comes first."""
+    ana = Person(governed, OPERATOR, governed.token)
+
+    def confirmed(command: str):
+        sent = ana.send(command)
+        demand = ana.box.answer(sent)
+        ana.confirm(demand)
+        return demand, ana.result(sent)
+
+    fresh_phones()
+    before = phones("gv2p")
+    undo = offered(confirmed(CHANGE)[1])
+    demand, back = confirmed(undo)
+    assert "nada foi feito ainda — a mudança seria desfeita em gv2p." in text(demand)
+    assert f"Re: {undo} — mudança desfeita em gv2p" == back["Subject"]
+    assert before == phones("gv2p")
+    job = governed.newest()
+    assert (int(undo.split()[1]), undo) == (job["undoes"], job["subject"])
