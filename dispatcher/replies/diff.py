@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from dispatcher.i18n import N_, translations
 from dispatcher.replies.narrowing import identities, narrowed, without
 from dispatcher.replies.visible import visible
 from dispatcher.runs.report import Diff
@@ -12,6 +13,13 @@ from dispatcher.runs.report import Diff
 MAX_LINES = 40  # of one thing; more than that nobody reads on a phone
 _WIDTH = 300  # characters of a line
 _READ = 200_000  # characters of a text that are compared
+# What fail2ban_access says of what is in no file, in its own words; a file's lines stay as they are.
+_MEMORY = "bans and run-time whitelist of "
+_WORDS = {
+    _MEMORY: N_("bloqueios e liberações em memória de "),
+    "banned in:": N_("bloqueado em:"),
+    "whitelisted in:": N_("liberado em:"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +30,18 @@ class Line:
     text: str
 
 
-def rows(diffs: Iterable[Diff], known: str = "") -> list[Line]:
+def rows(diffs: Iterable[Diff], language: str, known: str = "") -> list[Line]:
     """Return the differences as lines, each part under its title, as far as they are about ``known``."""
-    return [line for diff in diffs for line in _part(diff, known)]
+    return [_said(line, diff, language) for diff in diffs for line in _part(diff, known)]
+
+
+def _said(line: Line, diff: Diff, language: str) -> Line:
+    """Return a line that a module of ours has written in the reader's language."""
+    if diff.after_header.startswith(_MEMORY):
+        for words, said in _WORDS.items():
+            if line.text.startswith(words):
+                return Line(line.sign, translations(language).gettext(said) + line.text[len(words) :])
+    return line
 
 
 def _part(diff: Diff, known: str) -> Iterator[Line]:

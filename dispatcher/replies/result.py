@@ -260,6 +260,6 @@ def _changes(hosts: Iterable[HostResult], order: Order, language: str) -> list[C
     known = f"{order.subject} {order.arguments}"  # DESFAZER has what it is about in its arguments alone
     alike: dict[tuple[Line, ...], list[str]] = {}
     for host in hosts:
-        if host.outcome == "changed" and (lines := tuple(rows(host.diff, known))):
+        if host.outcome == "changed" and (lines := tuple(rows(host.diff, language, known))):
             alike.setdefault(lines, []).append(host.host)
     return [Change(enumeration(names, language), lines) for lines, names in alike.items()]

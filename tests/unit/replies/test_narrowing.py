@@ -105,7 +105,7 @@ def test_a_title_names_nobody_else():
     """The file of another telephone has its MAC in its name."""
     assert "/tftpboot/….cfg" == without("/tftpboot/00005e005301.cfg", identities(MACCHANGE))
     diff = Diff(after_header="bans of 203.0.113.7", before="", after="x")
-    assert [Line("@", "bans of 203.0.113.7"), Line("+", "x")] == rows([diff], CHECKIP)
+    assert [Line("@", "bans of 203.0.113.7"), Line("+", "x")] == rows([diff], "pt_BR", CHECKIP)
 
 
 def test_a_mail_has_nobody_elses_address_and_the_report_has_it_all():
