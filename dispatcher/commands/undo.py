@@ -43,7 +43,8 @@ class Undo(WordCommand):
     explained: ClassVar[Mapping[str, str]] = {
         "DESFAZER 12": N_(
             "desfaz o job deste número: de um MACCHANGE, os arquivos voltam byte a byte; de um CHECKIP, o "
-            "endereço sai da lista permanente onde esse job o pôs, sem ser bloqueado de novo"
+            "endereço sai da lista permanente onde esse job o pôs, sem ser bloqueado de novo. Pede a mesma "
+            "confirmação que o comando desfeito"
         ),
     }
     example: ClassVar[str] = "DESFAZER 12"

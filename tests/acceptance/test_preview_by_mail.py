@@ -130,3 +130,22 @@ def test_another_administrator_approves(governed, operator):
         governed.stop()
         governed.settings.write_text(settings)
         governed.start()
+
+
+def test_an_undo_is_shown_and_confirmed_as_what_it_undoes(governed, operator):
+    """A telephone is not changed back without an answer either; that is a job of its own, with its result."""
+
+    def confirmed(command: str) -> str:
+        message_id = operator.send(command)
+        demand = operator.box.answer(message_id)
+        assert "nada foi feito ainda" in text(demand)
+        operator.confirm(demand)
+        return text(last_of(operator, message_id, 2))
+
+    fresh_phones()
+    before = phones("gv2p")
+    undo = re.search(r"\[TOKEN\] (DESFAZER [0-9]+)", confirmed(CHANGE))[1]
+    assert "mudança desfeita em gv2p" in confirmed(undo)
+    assert before == phones("gv2p")
+    job = governed.newest()
+    assert (int(undo.split()[1]), undo) == (job["undoes"], job["subject"])

@@ -125,24 +125,3 @@ def test_an_address_leaves_the_list_where_this_job_put_it(dispatcher, ana, eva):
     relying = dispatcher.newest()["id"]
     with dispatcher.nothing_runs():
         assert f"Outra pessoa pediu o mesmo depois, no job {relying}" in text(ana.ask(offered(first)))
-
-
-def test_an_undo_is_confirmed_as_what_it_undoes(governed):
-    """A telephone is not changed back without an answer either; the look at the servers comes first."""
-    ana = Person(governed, OPERATOR, governed.token)
-
-    def confirmed(command: str):
-        sent = ana.send(command)
-        demand = ana.box.answer(sent)
-        ana.confirm(demand)
-        return demand, ana.result(sent)
-
-    fresh_phones()
-    before = phones("gv2p")
-    undo = offered(confirmed(CHANGE)[1])
-    demand, back = confirmed(undo)
-    assert "nada foi feito ainda — a mudança seria desfeita em gv2p." in text(demand)
-    assert f"Re: {undo} — mudança desfeita em gv2p" == back["Subject"]
-    assert before == phones("gv2p")
-    job = governed.newest()
-    assert (int(undo.split()[1]), undo) == (job["undoes"], job["subject"])
