@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -15,10 +16,12 @@ _WIDTH = 300  # characters of a line
 _READ = 200_000  # characters of a text that are compared
 # What fail2ban_access says of what is in no file, in its own words; a file's lines stay as they are.
 _MEMORY = "bans and run-time whitelist of "
+_STANDING = re.compile(r"(?P<jail>.+): (?P<ban>(?:not )?banned), (?P<entry>(?:not )?whitelisted)")
 _WORDS = {
-    _MEMORY: N_("bloqueios e liberações em memória de "),
-    "banned in:": N_("bloqueado em:"),
-    "whitelisted in:": N_("liberado em:"),
+    "banned": N_("bloqueado"),
+    "not banned": N_("não bloqueado"),
+    "whitelisted": N_("liberado"),
+    "not whitelisted": N_("não liberado"),
 }
 
 
@@ -37,10 +40,15 @@ def rows(diffs: Iterable[Diff], language: str, known: str = "") -> list[Line]:
 
 def _said(line: Line, diff: Diff, language: str) -> Line:
     """Return a line that a module of ours has written in the reader's language."""
-    if diff.after_header.startswith(_MEMORY):
-        for words, said in _WORDS.items():
-            if line.text.startswith(words):
-                return Line(line.sign, translations(language).gettext(said) + line.text[len(words) :])
+    if not diff.after_header.startswith(_MEMORY):
+        return line
+    gettext = translations(language).gettext
+    if line.sign == "@":
+        address = line.text.removeprefix(_MEMORY)
+        return Line(line.sign, gettext(N_("bloqueios e liberações em memória de {0}")).format(address))
+    if found := _STANDING.fullmatch(line.text):
+        ban, entry = (gettext(_WORDS[found[name]]) for name in ("ban", "entry"))
+        return Line(line.sign, f"{found['jail']}: {ban}, {entry}")
     return line
 
 

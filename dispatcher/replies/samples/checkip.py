@@ -26,8 +26,8 @@ _WHITELIST = Diff(
 _BANS = Diff(
     before_header="bans and run-time whitelist of 203.0.113.7",
     after_header="bans and run-time whitelist of 203.0.113.7",
-    before="banned in: sshd\nwhitelisted in:\n",
-    after="banned in:\nwhitelisted in: asterisk, recidive, sshd\n",
+    before="asterisk: not banned, not whitelisted\nsshd: banned, not whitelisted\n",
+    after="asterisk: not banned, whitelisted\nsshd: not banned, whitelisted\n",
 )
 
 

@@ -250,8 +250,8 @@ def test_a_preview_says_so_first_and_shows_the_lines():
     assert "mudou" not in shown
     assert "\n  +   203.0.113.7\n" in shown
     assert "\ngv2p e gv3p\n" in shown
-    assert "\n  - bloqueado em: sshd\n" in shown
-    assert "\n  - banned in: sshd\n" in text(SAMPLES["preview-en"]())
+    assert "\n  - sshd: bloqueado, não liberado\n" in shown
+    assert "\n  - sshd: banned, not whitelisted\n" in text(SAMPLES["preview-en"]())
     assert "\n  [TOKEN] CHECKIP=203.0.113.7\n" in shown
 
 

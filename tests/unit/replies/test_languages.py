@@ -16,9 +16,12 @@ from dispatcher.commands import COMMANDS
 from dispatcher.i18n import FOLDER
 from dispatcher.replies import table
 from dispatcher.replies.compose import Reply
+from dispatcher.replies.diff import _MEMORY, _WORDS, rows
 from dispatcher.replies.measures import day, moment, zone_name
 from dispatcher.replies.samples import SAMPLES, Studio
 from dispatcher.replies.sentences import counted
+from dispatcher.runs.report import Diff
+from dispatcher.settings import PROJECT
 from tests.unit.replies.samples import SETTINGS, STUDIOS, read
 
 # What people wrote, or a server said, and stands in every language's mail as it is.
@@ -133,3 +136,20 @@ def test_a_table_opens_in_the_readers_spreadsheet(language, separator, titles, r
     content = table.senders([{"address": "bia@example.com", "role": "operador", "commands": None}], language)
     rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig")), delimiter=separator))
     assert [titles, ["bia@example.com", role, ""]] == rows
+
+
+def test_a_modules_own_lines_in_a_difference_are_in_the_readers_language():
+    """In a file's lines nothing is translated; the module's words are those of its source."""
+    module = (PROJECT / "roles/fail2ban_access/library/fail2ban_access.py").read_text()
+    assert all(f'"{word}"' in module for word in _WORDS)
+    assert f'"{_MEMORY}%s"' in module
+    assert '"%s: %s, %s\\n"' in module
+    states = {"before": "sshd: banned, not whitelisted\n", "after": "sshd: not banned, whitelisted\n"}
+    memory = Diff(after_header=f"{_MEMORY}203.0.113.7", **states)
+    assert [
+        "bloqueios e liberações em memória de 203.0.113.7",
+        "sshd: bloqueado, não liberado",
+        "sshd: não bloqueado, liberado",
+    ] == [line.text for line in rows([memory], "pt_BR", "203.0.113.7")]
+    file = Diff(after_header="jail.local", **states)
+    assert states["before"].strip() in [line.text for line in rows([file], "pt_BR")]
