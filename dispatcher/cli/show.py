@@ -98,7 +98,8 @@ def problems(error: InvalidCommand, *, as_json: bool) -> None:
         click.echo(f"{place}{item['message']}{found}", err=True)
         if item["suggestion"]:
             click.echo("   " + _("quis dizer {0}?").format(item["suggestion"]), err=True)
-    click.echo(_("Exemplo correto:") + f" {error.corrected}", err=True)
+    title = _("Em vez disso:") if error.understood else _("Exemplo correto:")
+    click.echo(f"{title} {error.corrected}", err=True)
     if error.invented:
         click.echo("   " + invented(error.invented, language_name()), err=True)
 

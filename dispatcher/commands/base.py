@@ -42,14 +42,23 @@ class InvalidCommand(ValueError):  # noqa: N818 - an answer for the sender, not 
     """A subject that is no valid command: every problem at once, and a subject to copy.
 
     ``corrected`` is a whole valid subject without the token, made from what was understood. ``invented``
-    names its fields with an example's value, because theirs could not be understood.
+    names its fields with an example's value, because theirs could not be understood. ``understood``: the
+    subject is right as it stands, and cannot be followed; the other one is what helps instead.
     """
 
-    def __init__(self, problems: tuple[Problem, ...], corrected: str, invented: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        problems: tuple[Problem, ...],
+        corrected: str,
+        invented: tuple[str, ...] = (),
+        *,
+        understood: bool = False,
+    ) -> None:
         super().__init__("; ".join(f"{problem.field}: {problem.code}" for problem in problems))
         self.problems = problems
         self.corrected = corrected
         self.invented = invented
+        self.understood = understood
 
 
 class NotPermitted(ValueError):  # noqa: N818 - the same

@@ -49,7 +49,8 @@ def found(engine: Engine, request: Request, asker: Sender | None, inventory: Inv
     except _No as no:
         problem = Problem(field=undo.keyword, value=str(undo.job), code=no.code, data=no.data)
         # Whoever asked for a preview is not offered the real thing.
-        raise InvalidCommand((problem,), no.instead + (" SIMULAR" if request.check else "")) from None
+        instead = no.instead + (" SIMULAR" if request.check else "")
+        raise InvalidCommand((problem,), instead, understood=True) from None
     return replace(request, command=undo.model_copy(update={"way": way}))
 
 

@@ -137,7 +137,10 @@ class Composer:
         ]
         to = Thread.of(sender, message)
         warning = invented(error.invented, sender.language) if error.invented else ""
-        values = {"problems": problems, "corrected": error.corrected, "warning": warning}
+        values = {
+            "problems": problems, "corrected": error.corrected, "warning": warning,
+            "understood": error.understood,
+        }  # fmt: skip
         return self.compose("rejected", to, values)
 
     def compose(

@@ -84,7 +84,7 @@ def test_a_change_of_a_telephone_is_previewed_and_taken_back_once(dispatcher, an
 
     with dispatcher.nothing_runs():
         assert f"já foi desfeito, pelo job {job['id']}." in text(ana.ask(undo))
-        assert f"PARA COPIAR [TOKEN] {CHANGE} " in text(ana.ask(f"DESFAZER {job['id']}"))
+        assert f"EM VEZ DISSO [TOKEN] {CHANGE} " in text(ana.ask(f"DESFAZER {job['id']}"))
     assert before == phones("gv2p")
 
 

@@ -140,7 +140,8 @@ RESULTS: dict[str, Entry] = {
     ),
     "mac_binding.changed_since": Entry(
         N_("Alguém editou {files} nesse meio-tempo; a edição foi mantida e nada foi alterado."),
-        advice=N_("Confira com quem editou o arquivo. Se o MAC ainda for outro, envie o comando de novo."),
+        advice=N_("Confira com quem editou o arquivo, antes de tentar outra vez."),
+        headline=N_("alguém editou o arquivo em {hosts}"),
         reverse=True,
     ),
     "mac_binding.notify_failed": Entry(

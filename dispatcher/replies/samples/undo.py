@@ -54,7 +54,7 @@ def _macchange(studio: Studio, *hosts: HostResult) -> Reply:
 def _rejected(studio: Studio, code: str, instead: str, **data: str) -> Reply:
     problem = Problem(field="DESFAZER", value="41", code=code, data=data)
     return studio.composer.rejected(
-        studio.ana, message("[········] DESFAZER 41"), InvalidCommand((problem,), instead)
+        studio.ana, message("[········] DESFAZER 41"), InvalidCommand((problem,), instead, understood=True)
     )
 
 

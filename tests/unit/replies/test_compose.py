@@ -277,6 +277,15 @@ def test_an_undo_says_how_to_do_it_again():
     assert "não foi bloqueado de novo" in text(SAMPLES["checkip-undone"]())
 
 
+def test_a_right_subject_that_cannot_be_followed_is_no_mistake():
+    """Whoever wrote it well is told why not and what helps instead, and looks for no slip."""
+    reply = SAMPLES["undo-relied"]()
+    assert "Comando recusado: DESFAZER 41 — nada foi feito" == read(reply)["Subject"]
+    assert "EM VEZ DISSO\n\n  [TOKEN] STATUS 41\n" in text(reply)
+    for face in (text(reply), page(reply)):
+        assert not re.search("erro|corrig|corret", face, re.IGNORECASE)
+
+
 def test_an_undo_that_is_refused_offers_the_other_way():
     """Another change stands in the same file: the undo would fail again, the opposite does not."""
     refused = text(SAMPLES["mac-undo-changed-since"]())
