@@ -56,11 +56,13 @@ class Machine:
         self.sockets = tempfile.mkdtemp(prefix="m-")  # a short path, as sockets need it
         (self.folder / "hosts.yml").write_text(INVENTORY.format(sockets=self.sockets))
         (self.folder / "password").write_text(PASSWORD)
+        (self.folder / "pepper").write_text("invented for tests only")
         (self.folder / "settings.yml").write_text(
             yaml.safe_dump({
                 "inventory": "hosts.yml", "state_dir": "state",
                 "database": {"url": self.url, "password_file": "password"},
                 "mail": {"address": "athome@lab.example", "authserv_id": "mail.lab.example"},
+                "tokens": {"pepper_file": "pepper"},
                 # So that each has one of the two long jobs, and every mail is a result.
                 "runs": {"concurrency": 1, "tell_after": 0},
             })
