@@ -95,7 +95,9 @@ class Queue:
 
     def ended(self, most: int, without: Collection[str]) -> list[Standing]:
         """Return the newest that have ended, but of no such commands."""
-        mine = jobs.c.state.not_in(_UNFINISHED) & jobs.c.keyword.not_in(without) & self._visible()
+        # Who asked for a preview and left it at that has not let anything end.
+        left = (jobs.c.state == State.EXPIRED.value) & (func.coalesce(jobs.c.offer, "") == "asked")
+        mine = jobs.c.state.not_in(_UNFINISHED) & jobs.c.keyword.not_in(without) & ~left & self._visible()
         found = self._jobs(select(jobs.c.id).where(mine).order_by(jobs.c.id.desc()).limit(most))
         return [Standing(job=job) for job in found]
 

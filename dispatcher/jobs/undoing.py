@@ -97,7 +97,10 @@ def _way(connection: Connection, job: Job, asker: Sender | None, inventory: Inve
         raise _No("undo.unfinished", f"CANCELAR {job.id}")
     if order.check:
         raise _No("undo.preview", show)
-    results = {host.host: host for host in (job.report.hosts if job.report else ()) if host.undo}
+    did = (
+        job.report.hosts if job.report and not job.report.check else ()
+    )  # not after a mere look
+    results = {host.host: host for host in did if host.undo}
     if not results:
         raise _No("undo.nothing", show)
     left = _left(connection, job, results)
@@ -152,5 +155,10 @@ def _jobs(connection: Connection, which: ColumnElement[bool]) -> list[Job]:
 
 def _done(those: Iterable[Job]) -> set[str]:
     """Return the servers that are as these jobs asked for."""
-    hosts = [host for job in those if job.report for host in job.report.hosts]
-    return {host.host for host in hosts if host.outcome in ("changed", "ok")}
+    reports = [job.report for job in those if job.report]
+    return {
+        host.host
+        for report in reports
+        for host in report.hosts
+        if host.outcome == "ok" or (host.outcome == "changed" and not report.check)
+    }

@@ -18,6 +18,7 @@ from dispatcher.settings import Mail, Tokens
 
 HOUR = 3600.0
 ACCEPTED = "accepted"  # the kind of the mail that says that a command waits: it is not counted
+APPROVE = "approve"  # that of the mail that asks for a yes to what somebody else wants: nor is it
 RATE = "rate"  # the kind of the mail that says that there were too many: its Message-ID begins with it
 
 
@@ -67,6 +68,7 @@ class Lockout:
             (outbox.c.recipient == sender)
             & (outbox.c.created_at > time.time() - HOUR)
             & ~outbox.c.message_id.startswith(f"<{ACCEPTED}.")
+            & ~outbox.c.message_id.startswith(f"<{APPROVE}.")
         )
         due = (jobs.c.sender == sender) & jobs.c.state.in_(UNFINISHED)
         with reading(self._engine) as connection:

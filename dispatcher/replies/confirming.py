@@ -11,6 +11,7 @@ from dispatcher.commands.local import LocalCommand
 from dispatcher.commands.pairs import split
 from dispatcher.i18n import translations
 from dispatcher.jobs.job import Job, Order
+from dispatcher.mail.lockout import APPROVE
 from dispatcher.mail.message import Message
 from dispatcher.mail.permissions import Denied
 from dispatcher.mail.sender import Sender
@@ -47,7 +48,7 @@ def approve(
     """Ask an administrator to approve what somebody else wants."""
     values = _values(order, invitation, foreseen, administrator.language)
     to = Thread(administrator.address, administrator.language)
-    return composer.compose("approve", to, {**values, "view": None}, cause=f"approval of {order.message_id}")
+    return composer.compose(APPROVE, to, {**values, "view": None}, cause=f"approval of {order.message_id}")
 
 
 def unapproved(composer: Composer, order: Order) -> Reply:

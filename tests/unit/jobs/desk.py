@@ -62,7 +62,8 @@ class Servers:
         if not check:
             self.lines[name] = "in"
         diff = (Diff(before_header="/etc/x", after_header="/etc/x", before=line + "\n", after="in\n"),)
-        return HostResult(host=name, outcome="changed", code="fail2ban.whitelisted", diff=diff)
+        undo = {"state": "absent", "address": "203.0.113.7"}  # also of a look, as the module says it
+        return HostResult(host=name, outcome="changed", code="fail2ban.whitelisted", diff=diff, undo=undo)
 
 
 class Desk:

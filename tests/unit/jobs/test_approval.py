@@ -7,8 +7,10 @@ import pytest
 from dispatcher.errors import OutrunError
 from dispatcher.jobs.expiry import expire
 from dispatcher.jobs.store import Delivery
+from dispatcher.mail.lockout import Lockout
 from dispatcher.mail.proof import Proof
 from dispatcher.mail.subject import open_confirmation
+from dispatcher.settings import Mail, Tokens
 from tests.unit.jobs.desk import ADD, ANA, BIA, CHECKIP, IVO, STATIC, TOTP, Desk, has_code, text
 
 ASKED = {"approval": ("CHECKIP", "WHITELIST")}
@@ -138,3 +140,13 @@ def test_a_change_of_the_whitelist_is_approved_too(guarded, proof):
     guarded.work()
     assert guarded.senders.get("rui@example.com")
     assert (IVO, BIA) == (guarded.newest().confirmed_by, guarded.newest().order.sender)
+
+
+def test_requests_do_not_use_up_an_administrators_answers(guarded):
+    """Whoever asks often does not keep the administrators from sending commands of their own."""
+    mail = Mail(address="athome@lab.example", authserv_id="mail.lab.example", answers_per_hour=2)
+    lockout = Lockout(guarded.store.engine, mail, Tokens(pepper_file="unread"))
+    for _ in range(3):
+        guarded.ask(ANA, CHECKIP)
+    assert 3 == len(guarded.mails(IVO))
+    assert (None, "first") == (lockout.too_many(IVO), lockout.too_many(ANA))

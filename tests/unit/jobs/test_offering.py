@@ -5,12 +5,16 @@ import re
 import pytest
 from sqlalchemy import select, update
 
+from dispatcher.commands import InvalidCommand
+from dispatcher.commands.parser import parse
 from dispatcher.errors import NotNowError
-from dispatcher.jobs import schema
+from dispatcher.jobs import schema, undoing
 from dispatcher.jobs.expiry import expire
 from dispatcher.jobs.job import State
+from dispatcher.jobs.standing import Queue
 from dispatcher.mail.subject import open_confirmation
 from dispatcher.runs.foreseen import DRIFTED, INTERRUPTED, MOOT
+from tests.unit.inventories import FLEET
 from tests.unit.jobs.desk import ANA, CHECKIP, MACCHANGE, SERVERS, STATIC, TOTP, Desk, has_code, text
 
 
@@ -205,6 +209,28 @@ def test_of_a_job_that_is_no_longer_ours_nothing_follows(either):
     assert ([], 1) == (either.mails(ANA), len(either.store.recent(9)))
     with either.store.engine.begin() as connection:
         assert [] == connection.execute(select(schema.confirmations)).all()
+
+
+def test_a_refused_run_has_nothing_to_be_taken_back(desk):
+    """What it shows are not its own changes, however much they look like them."""
+    first = desk.ask(ANA, f"{CHECKIP} SIMULAR")
+    desk.servers.lines["gv3p"] = "by hand"
+    desk.answer(ANA, first)
+    desk.work()
+    with pytest.raises(InvalidCommand) as refused:
+        undoing.found(desk.store.engine, parse("DESFAZER 2", FLEET), desk.senders.get(ANA), FLEET)
+    assert ["undo.nothing"] == [problem.code for problem in refused.value.problems]
+
+
+def test_a_preview_that_is_left_is_nothing_that_has_ended(desk):
+    """STATUS has the preview itself; that nobody went on from it is no news."""
+    desk.ask(ANA, f"{CHECKIP} SIMULAR")
+    desk.ask(ANA, MACCHANGE)
+    desk.pass_time()
+    expire(desk.store, desk.composer)
+    with desk.store.engine.begin() as connection:
+        queue = Queue(connection, desk.senders.get(ANA), 0, desk.composer.result)
+        assert [4, 3, 1] == [one.job.id for one in queue.ended(9, ())]
 
 
 def test_a_refused_run_is_not_tried_again_without_a_look(desk):
