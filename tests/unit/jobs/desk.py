@@ -84,10 +84,12 @@ class Desk:
             found=lambda request, _sender, _inventory: request,
         )  # fmt: skip
         self.servers = Servers()
+        self.quiet = []  # for how many seconds the worker may be silent, as it says
         self.worker = Worker(
             self.store, self.servers, self.composer, Runs(),
             LocalRunner(settings, Source(), self.composer),
             offering=Offering(self.composer, self.codes, self.senders.all, settings.permissions),
+            beat=lambda quiet, _state: self.quiet.append(quiet),
         )  # fmt: skip
         self.uid = 0
 

@@ -45,6 +45,7 @@ def test_an_answer_does_exactly_what_was_shown(either, subject):
     assert "admitted" == either.answer(ANA, shown)
     (report,) = either.work()
     assert ["look", "look", "do"] == either.servers.asked
+    assert [2 * 300 + 120.0] * 3 == either.quiet  # each run has all its time
     assert (False, "successful") == (report.check, report.status)
     done, result = either.store.job(waiting.id), either.mails(ANA)[-1]
     assert (ANA, waiting.id - 1, False) == (done.confirmed_by, done.order.preview_of, done.order.check)
