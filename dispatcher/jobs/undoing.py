@@ -97,9 +97,7 @@ def _way(connection: Connection, job: Job, asker: Sender | None, inventory: Inve
         raise _No("undo.unfinished", f"CANCELAR {job.id}")
     if order.check:
         raise _No("undo.preview", show)
-    did = (
-        job.report.hosts if job.report and not job.report.check else ()
-    )  # not after a mere look
+    did = job.report.hosts if job.report and not job.report.check else ()  # not after a mere look
     results = {host.host: host for host in did if host.undo}
     if not results:
         raise _No("undo.nothing", show)

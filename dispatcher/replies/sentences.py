@@ -10,7 +10,7 @@ from typing import Any
 from babel.lists import format_list
 
 from dispatcher.i18n import N_, locale, translations
-from dispatcher.replies.codes import audio, fail2ban, local, mac_binding, runs
+from dispatcher.replies.codes import audio, fail2ban, local, mac_binding, runs, undo
 from dispatcher.replies.codes.entry import Entry
 from dispatcher.replies.codes.problems import PROBLEMS
 from dispatcher.replies.measures import moment, number, size
@@ -21,7 +21,7 @@ RESULTS: dict[str, Entry] = (
     fail2ban.RESULTS | mac_binding.RESULTS | audio.RESULTS | local.RESULTS | runs.RESULTS
 )
 NOTICES: dict[str, Entry] = fail2ban.NOTICES | mac_binding.NOTICES | audio.NOTICES | local.NOTICES
-ENTRIES: dict[str, Entry] = RESULTS | NOTICES | PROBLEMS
+ENTRIES: dict[str, Entry] = RESULTS | NOTICES | PROBLEMS | undo.REFUSALS
 
 _UNKNOWN = N_("O servidor respondeu com o código {code}.")
 _NOT_GIVEN = N_("(não informado)")

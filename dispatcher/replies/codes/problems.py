@@ -23,29 +23,6 @@ PROBLEMS: dict[str, Entry] = {
     "command.unknown": Entry(N_("O comando não existe. Esperado: um destes: {known}.")),
     "job.number_missing": Entry(N_("Falta o número do job. Esperado: um, como 12; STATUS mostra os seus.")),
     "job.number": Entry(N_("Não é o número de um job. Esperado: um só, como 12; STATUS mostra os seus.")),
-    "undo.unfinished": Entry(
-        N_("Esse job ainda não terminou, e não há o que desfazer. Para que pare, use CANCELAR.")
-    ),
-    "undo.preview": Entry(N_("Esse job foi uma simulação: nada foi alterado.")),
-    "undo.nothing": Entry(N_("Esse job não mudou nada que se possa desfazer. STATUS mostra o que ele fez.")),
-    "undo.none": Entry(N_("O que {keyword} faz não se desfaz com este comando.")),
-    "undo.undo": Entry(
-        N_(
-            "Esse job já é um DESFAZER. Para fazer de novo o que ele desfez, envie outra vez o comando de "
-            "antes."
-        )
-    ),
-    "undo.running": Entry(N_("O job {by} já está desfazendo esse. Espere a resposta dele.")),
-    "undo.undone": Entry(N_("Esse job já foi desfeito, pelo job {by}.")),
-    "undo.relied": Entry(
-        N_(
-            "Outra pessoa pediu o mesmo depois, no job {by}, e conta com isso: por isso não se desfaz por "
-            "aqui. Combine com ela, ou peça ao administrador."
-        )
-    ),
-    "undo.no_server": Entry(
-        N_("O que esse job mudou foi em {servers}, que não participa mais. Peça ao administrador.")
-    ),
     "whitelist.action": Entry(N_("Falta dizer o que fazer com a lista. Esperado: um destes: {known}.")),
     "whitelist.address_missing": Entry(N_("Falta o endereço de e-mail. Esperado: um, como ana@example.com.")),
     "whitelist.address_invalid": Entry(

@@ -214,6 +214,16 @@ def test_an_undo_that_failed_somewhere_is_finished_by_another(mails):
     assert ("gv2p",) == mails.undo(number).command.way.servers
 
 
+def test_an_undo_that_only_looked_is_none(mails):
+    """The servers were not as its preview had shown them: its report is of a look, and nothing was done."""
+    number = mails.did(CHECKIP, *put("gv1p", "gv2p"))
+    taken = mails.take(mails.order(mails.undo(number)))
+    looked = Report(status="failed", check=True, hosts=(host("gv1p"), host("gv2p", "ok")))
+    mails.store.finish(mails.store.claim(), looked, None)
+    assert ("gv1p",) == mails.undo(number).command.way.servers
+    assert "undo.undo" == mails.refused(taken)[0]
+
+
 def test_an_undo_is_not_undone_but_the_first_command_is_sent_again(mails):
     """That is what is offered."""
     number = mails.did(MACCHANGE, *put("gv2p"))
