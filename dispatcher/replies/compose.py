@@ -16,9 +16,11 @@ from dispatcher.commands import InvalidCommand
 from dispatcher.errors import SettingsError
 from dispatcher.i18n import N_, translations
 from dispatcher.jobs.job import Job, Order
+from dispatcher.mail.lockout import APPROVE
 from dispatcher.mail.message import Message
 from dispatcher.mail.senders import Sender
 from dispatcher.replies import identity, result, table
+from dispatcher.replies.diff import first
 from dispatcher.replies.recordings import MOST
 from dispatcher.replies.render import TEMPLATES, Rendered, Renderer
 from dispatcher.replies.sentences import invented, sentence
@@ -28,7 +30,8 @@ from dispatcher.runs.report import Progress, Report
 from dispatcher.settings import Settings
 
 MAX_HTML = 90_000  # bytes; Gmail hides what comes after 102 KB
-_ROWS = (50, 25, 10, 5)  # servers in the mail itself: the most of these that fit; the rest is in the table
+# Servers in the mail itself, and lines of each difference: the most of these that fit; the rest is in tables.
+_FITS = ((50, 400), (25, 100), (10, 40), (5, 10))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class Composer:
     def approve(self, job: Job, report: Report, administrator: Sender, invitation: Invitation) -> Reply:
         """Ask an administrator whether what somebody else wants, and a job has looked at, may be done."""
         to = Thread(administrator.address, administrator.language, cause=f"approval of job {job.id}")
-        return self._reported("approve", to, job, report, invitation, privileged=administrator.privileged)
+        return self._reported(APPROVE, to, job, report, invitation, privileged=administrator.privileged)
 
     def _reported(
         self, kind: str, to: Thread, job: Job, report: Report, invitation: Invitation | None,
@@ -106,13 +109,17 @@ class Composer:
     ) -> Reply:  # fmt: skip
         shown = result.view(report, job.order, to.language, privileged=privileged, number=job.id)
         values = {"job": job, "order": job.order, "report": report, "invitation": invitation, "most": MOST}
-        for most in _ROWS:
-            cut = replace(shown, servers=shown.servers[:most], changes=shown.changes[:most])
+        for most, lines in _FITS:
+            changes = tuple(replace(one, lines=first(one.lines, lines)) for one in shown.changes[:most])
+            cut = replace(shown, servers=shown.servers[:most], changes=changes)
             rest = len(shown.servers) - len(cut.servers)
-            rendered = self._render(kind, to, {**values, "view": cut, "rest": rest})
+            some = changes != shown.changes
+            rendered = self._render(kind, to, {**values, "view": cut, "rest": rest, "some": some})
             if len(rendered.html.encode()) <= MAX_HTML:
                 break
         attached = {N_("servidores.csv"): table.servers(shown, to.language)} if rest else {}
+        if some:
+            attached[N_("mudancas.csv")] = table.changes(shown, to.language)
         if shown.recordings and len(shown.recordings.found) > MOST:
             attached[N_("gravacoes.csv")] = table.recordings(shown.recordings, to.language)
         return self._reply(kind, to, rendered, attached)

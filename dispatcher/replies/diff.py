@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dispatcher.i18n import N_, translations
@@ -36,6 +36,12 @@ class Line:
 def rows(diffs: Iterable[Diff], language: str, known: str = "") -> list[Line]:
     """Return the differences as lines, each part under its title, as far as they are about ``known``."""
     return [_said(line, diff, language) for diff in diffs for line in _part(diff, known)]
+
+
+def first(lines: Sequence[Line], most: int) -> tuple[Line, ...]:
+    """Return so many lines, and how many there are besides."""
+    rest = sum(int(line.text) if line.sign == "…" else 1 for line in lines[most:])
+    return (*lines[:most], Line("…", str(rest))) if rest else tuple(lines)
 
 
 def _said(line: Line, diff: Diff, language: str) -> Line:

@@ -7,18 +7,19 @@ from collections.abc import Collection, Iterator, Sequence
 from difflib import SequenceMatcher
 
 HIDDEN = "…"
+# No part repeats without an end where another may begin: a line of 200,000 characters is read in one pass.
 # What names somebody: a MAC, an IPv4 or IPv6 address or network, a mail address, a telephone number.
 _IDENTITY = re.compile(
     r"(?<![0-9a-f:.-])[0-9a-f]{2}([:.-]?)(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}(?![0-9a-f:])"
     r"|(?<![0-9a-f])[0-9a-f]{4}([.:-])[0-9a-f]{4}\2[0-9a-f]{4}(?![0-9a-f])"
     r"|(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?:/\d+)?(?![\d/])"
     r"|(?<![0-9a-f:])(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{1,4}|\d{1,3}(?:\.\d{1,3}){3})?(?:/\d+)?(?![0-9a-f:])"
-    r"|[^\s,;<>=:]+@[^\s,;<>=:]+"
+    r"|[^\s,;<>=:]{1,64}@[^\s,;<>=:]+"
     r"|(?<!\d)\d[\d-]{6,}\d(?!\d)",
     re.IGNORECASE,
 )
 _SECRET = re.compile(
-    r"""[\w.-]*(?:secret|passw|senha|token|pepper|(?:api|private|access|auth)[_.-]?key)[\w.-]*["']?(?:\s*[=:>]+|\s)""",
+    r"""(?:secret|passw|senha|token|pepper|(?:api|private|access|auth)[_.-]?key)[\w.-]{0,64}["']?(?:\s*[=:>]+|\s)""",
     re.IGNORECASE,
 )
 _SETTING = re.compile(r"\s*(?:[#;]|//)+|[^=#;]*=[>=]?")  # its key, or the mark of a comment

@@ -15,6 +15,8 @@ from dispatcher.replies.recordings import Recordings
 from dispatcher.replies.result import View
 
 _SERVERS = (N_("Servidor"), N_("Resultado"), N_("O que aconteceu"), N_("Avisos"))
+_CHANGES = (N_("Servidores"), N_("Mudança"), N_("Linha"))
+_SIGNS = {"@": N_("onde"), "-": N_("sai"), "+": N_("entra")}
 _RECORDINGS = (N_("Ramal"), N_("Dia"), N_("Gravações"))
 _SENDERS = (N_("Endereço"), N_("Papel"), N_("Comandos"))
 _DAYS = {True: "%d/%m/%Y", False: "%Y-%m-%d"}  # what a spreadsheet takes for a date
@@ -25,6 +27,17 @@ def servers(view: View, language: str) -> bytes:
     """Return every server's result."""
     rows = ((row.name, row.label, row.said, " | ".join(row.notices)) for row in view.servers)
     return _csv(_SERVERS, rows, language)
+
+
+def changes(view: View, language: str) -> bytes:
+    """Return what would change, line by line."""
+    signs = {sign: translations(language).gettext(words) for sign, words in _SIGNS.items()}
+    rows = (
+        (one.servers, signs.get(line.sign, line.sign), line.text)
+        for one in view.changes
+        for line in one.lines
+    )
+    return _csv(_CHANGES, rows, language)
 
 
 def recordings(shown: Recordings, language: str) -> bytes:

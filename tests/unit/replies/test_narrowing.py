@@ -1,5 +1,7 @@
 """A preview shows what changes; what belongs to others, and secrets, are not in it."""
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -120,3 +122,11 @@ def test_a_mail_has_nobody_elses_address_and_the_report_has_it_all():
         assert "ignoreip = … 203.0.113.7" in said
         assert "198.51.100.4" not in said
     assert "198.51.100.4" in report.model_dump_json()
+
+
+@pytest.mark.parametrize("unit", ["x", "a.", "secret", "1-", "0:", "a@", "203.0.113.7", "= "])
+def test_a_line_without_an_end_is_read_in_no_time(unit):
+    """One of 100,000 characters, as a server may have it, does not hold up the mail."""
+    start = time.process_time()
+    list(narrowed([unit * (100_000 // len(unit))], ["x"], CHECKIP))
+    assert time.process_time() - start < 2
