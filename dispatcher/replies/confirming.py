@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from dispatcher.commands import COMMANDS, Command
-from dispatcher.commands.local import LocalCommand
-from dispatcher.commands.pairs import split
+from dispatcher.commands import Command
 from dispatcher.i18n import translations
 from dispatcher.jobs.job import Job, Order
 from dispatcher.mail.lockout import APPROVE
@@ -16,17 +13,8 @@ from dispatcher.mail.message import Message
 from dispatcher.mail.permissions import Denied
 from dispatcher.mail.sender import Sender
 from dispatcher.replies.compose import Composer, Invitation, Reply, Thread
-from dispatcher.replies.sentences import grouped, sentence
+from dispatcher.replies.sentences import sentence
 from dispatcher.runs.report import HostResult
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One field of a command: what was written, and what it means. An empty value means nothing is there."""
-
-    name: str
-    value: str
-    meaning: str
 
 
 def confirm(composer: Composer, order: Order, invitation: Invitation, foreseen: HostResult | None) -> Reply:
@@ -92,29 +80,6 @@ def unproved(composer: Composer, order: Order) -> Reply:
 def _values(
     order: Order, invitation: Invitation, foreseen: HostResult | None, language: str
 ) -> Mapping[str, Any]:
-    command = order.command()
     gettext = translations(language).gettext
     said = sentence(foreseen.code, foreseen.data, language, check=True) if foreseen else None
-    return {
-        "order": order,
-        "invitation": invitation,
-        "said": said or gettext(command.purpose),
-        "parts": _parts(command, gettext),
-        # where the command does not name its one server itself
-        "servers": () if "server" in type(command).model_fields else order.servers,
-    }
-
-
-def _parts(command: Command, gettext: Callable[[str], str]) -> Sequence[Part]:
-    if isinstance(command, LocalCommand):
-        return ()
-    values = split(COMMANDS[command.keyword], command.subject()).values
-    return [
-        Part(field.upper(), grouped(values.get(field, "")), _meaning(command, field, gettext))
-        for field in type(command).model_fields
-    ]
-
-
-def _meaning(command: Command, field: str, gettext: Callable[[str], str]) -> str:
-    meaning = command.explained.get(field.upper())
-    return gettext(meaning) if meaning else ""
+    return {"order": order, "invitation": invitation, "said": said or gettext(order.command().purpose)}

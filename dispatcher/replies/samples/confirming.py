@@ -67,7 +67,6 @@ def _unproved(studio: Studio) -> Reply:
 
 
 SAMPLES: Mapping[str, Sample] = {
-    "confirm": lambda studio: confirm(studio, MACCHANGE.subject()),
     "confirm-whitelist": lambda studio: confirm(studio, f"WHITELIST ADD {'bia' * 20}@example.com ADMIN"),
     "awaiting-whitelist": _awaiting,
     "approve-whitelist": _approve,

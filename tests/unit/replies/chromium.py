@@ -91,7 +91,7 @@ def main(folder: Path) -> None:
     picture("preview", folder / "reply-dark.png", DARK, 640)
     picture("done", folder / "reply-phone.png", LIGHT, 360)
     picture("mac-changed", folder / "reply-undo.png", LIGHT, 360)
-    picture("confirm", folder / "reply-confirm.png", LIGHT, 360)
+    picture("preview-demanded", folder / "reply-confirm.png", LIGHT, 360)
     picture("help", folder / "reply-help.png", DARK, 360)
     picture("ramais", folder / "reply-recordings.png", LIGHT, 640)
 
