@@ -88,7 +88,7 @@ def picture(name: str, target: Path, scheme: int, width: int) -> None:
 def main(folder: Path) -> None:
     """Take the seven pictures."""
     picture("partial", folder / "reply-light.png", LIGHT, 640)
-    picture("preview", folder / "reply-dark.png", DARK, 640)
+    picture("preview-to-confirm", folder / "reply-dark.png", DARK, 640)
     picture("done", folder / "reply-phone.png", LIGHT, 360)
     picture("mac-changed", folder / "reply-undo.png", LIGHT, 360)
     picture("preview-demanded", folder / "reply-confirm.png", LIGHT, 360)
