@@ -5,7 +5,7 @@ import email
 import email.policy
 from collections.abc import Callable
 from email.message import EmailMessage
-from functools import partial
+from functools import cache, partial
 
 from dispatcher.i18n import LANGUAGES
 from dispatcher.replies import samples
@@ -60,8 +60,9 @@ def _hostile_collection(studio: Studio) -> Reply:
 
 
 _OURS = {"hostile": _hostile, "ramais-hostile": _hostile_collection}
+# Made once: many tests read them all.
 SAMPLES: dict[str, Callable[[], Reply]] = {
-    name + ("" if language == "pt_BR" else f"-{language}"): partial(make, studio)
+    name + ("" if language == "pt_BR" else f"-{language}"): cache(partial(make, studio))
     for language, studio in STUDIOS.items()
     for name, make in {**samples.SAMPLES, **_OURS}.items()
 }
