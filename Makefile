@@ -52,7 +52,7 @@ outside:
 	$(BIN)/pytest -m "not lab $(SHORT)" --ignore tests/lab tests
 
 fleet: INSIDE := tests/lab tests/roles tests/integration tests/hostile
-mails: INSIDE := tests/acceptance tests/chaos
+mails: INSIDE := tests/chaos tests/acceptance
 fleet mails:
 	@set -e; trap '$(LAB) down --name $(TEST_LAB)-$@' EXIT; $(LAB) up --fresh --ttl 5400 --name $(TEST_LAB)-$@; \
 	$(LAB) exec --name $(TEST_LAB)-$@ -- $(BIN)/pytest -m "lab $(SHORT)" $(INSIDE)

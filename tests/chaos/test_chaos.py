@@ -36,6 +36,8 @@ def command(number: int) -> str:
 
 @pytest.fixture
 def copies(lab):
+    others = on_mail_host("doveadm who -1 athome@lab.example").splitlines()[1:]
+    assert not others, f"another dispatcher reads the same mailbox, and would answer too: {others}"
     on_mail_host(KEEP_COPIES)
     yield
     for server in START.values():
