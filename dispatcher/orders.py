@@ -166,9 +166,10 @@ class Orders:
     def _confirmed(self, mail: Admitted, job: Job) -> Decision:
         """Let the job start, if who answers may still say so, and who asked may still ask."""
         kind = governing(job.order.command())
-        if job.order.offer == "approval" and not self._approves(mail.sender, job.order, kind):
+        asks_more = kind.keyword in self.permissions.approval and job.order.offer != "approval"  # by now
+        if asks_more or (job.order.offer == "approval" and not self._approves(mail.sender, job.order, kind)):
             reply = confirming.spent(self.composer, mail.sender, mail.message, "withdrawn")
-            reason = f"job {job.id} may not be approved any more"
+            reason = f"job {job.id} may not be started by this answer any more"
             return _refused(rule="permission", reason=reason, proof=None, replies=(reply,))
         if refusal := denied(mail.sender, kind):
             return self._not_permitted(mail, refusal, self.inventory.read(), proof=None)

@@ -65,6 +65,7 @@ def _described(kind: type[Command], desk: Desk) -> dict[str, Any]:
         "purpose": kind.purpose,
         "example": shown,
         "preview": kind.previewed or ("" if kind is Help else shown),
+        "answerable": not issubclass(kind, LocalCommand),  # an answer to the preview carries it out
         "parts": dict(kind.explained),
         "servers": list(context.servers) if "server" in kind.model_fields else [],
         "default": kind.defaults(context).get("server", ""),

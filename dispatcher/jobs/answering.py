@@ -40,24 +40,23 @@ class Answering:
             return Answer(report, None)
         if self._offering is None or job.order.offer is None or not may_follow(report):
             return Answer(report, self._reply(job, report))
-        offered = self._offered(self._offering, job, report)
-        if offered is None:
-            problem = Notice(code="approval.nobody" if job.order.offer == "approval" else "preview.no_offer")
-            report = report.model_copy(update={"problem": problem})
-            return Answer(report, self._reply(job, report))
-        reply = self._composed(job, report, offered.invitation)
-        if reply is None:  # a code that nobody gets would let nothing start
-            return Answer(report, self._reply(job, report))
-        return Answer(report, reply, offered)
-
-    def _offered(self, offering: Offering, job: Job, report: Report) -> Offered | None:
         try:
-            return offering.of(job, report)
+            offered = self._offering.of(job, report)
         except StoreError:
             raise
         except Exception:  # the look at the servers is not to be repeated for a fault in a template
             log.exception("job %d: what it shows cannot be offered", job.id)
-            return None
+            return self._unoffered(job, report, "preview.no_offer")
+        if offered is None:
+            return self._unoffered(job, report, "approval.nobody")
+        reply = self._composed(job, report, offered.invitation)
+        if reply is None:  # a code that nobody gets would let nothing start
+            return self._unoffered(job, report, "preview.no_offer")
+        return Answer(report, reply, offered)
+
+    def _unoffered(self, job: Job, report: Report, why: str) -> Answer:
+        report = report.model_copy(update={"problem": Notice(code=why)})
+        return Answer(report, self._reply(job, report))
 
     def _reply(self, job: Job, report: Report) -> Reply | None:
         """Compose the answer; should a report defeat the templates, its sender still hears how it ended."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from dispatcher.errors import NotFoundError, RunLostError
+from dispatcher.errors import NotFoundError, RunLostError, StoreError
 from dispatcher.jobs.job import Job, Owner
 from dispatcher.jobs.lease import Keeper
 from dispatcher.jobs.store import Store
@@ -51,18 +51,18 @@ class Running:
                     return instead
             return self._run(job, keeper, on_result, on_progress, canceled, check=job.order.check)
         except Exception as error:
-            if isinstance(error, RunLostError) and job.owner is Owner.SERVE:
-                raise
+            if isinstance(error, (RunLostError, StoreError)) and job.owner is Owner.SERVE:
+                raise RunLostError(str(job.id)) from error  # begun again, once the database is back
             # Whatever went wrong, the sender gets an answer and the log gets the reason.
             log.exception("job %d: the run failed before Ansible could report", job.id)
             return failure(job, error)
 
     def _instead(self, job: Job, seen: Report) -> Report | None:
         """Return the report of a job that is not to be carried out after this look; None: it is."""
-        if digest(seen) == job.order.foreseen:
-            return None
         if seen.status in ("timeout", "canceled"):
             return seen
+        if digest(seen) == job.order.foreseen:
+            return None
         again = job.attempts > 1  # an earlier start may have changed some servers already
         if again and self._is_rest(job, seen):
             return None

@@ -36,7 +36,6 @@ from dispatcher.jobs.queries import (
 from dispatcher.jobs.schema import claims, confirmations, job_servers, jobs, locks, messages
 from dispatcher.mail.proof import Failure, Pending, Proof
 from dispatcher.replies.compose import Reply
-from dispatcher.runs.foreseen import UNDONE
 from dispatcher.runs.report import Report
 
 LEASE = 60.0  # seconds without a sign of life until a job is given up
@@ -294,10 +293,10 @@ class Store:
                     f"O job {job_id} já foi tentado de novo: é o job {later}.",
                     f"Veja-o com: athome jobs show {later}",
                 )
-            if job.report and job.report.problem and job.report.problem.code in UNDONE:
+            if job.order.foreseen and job.report and job.report.check:  # it only looked
                 raise NotNowError(
-                    f"O job {job_id} não foi feito porque os servidores mudaram desde a simulação.",
-                    "Quem o pediu recebeu a simulação nova; envie o comando de novo se ainda é preciso.",
+                    f"O job {job_id} parou ao conferir os servidores: não estavam como a simulação mostrou.",
+                    "Envie o comando de novo, para que se veja o que mudaria agora.",
                 )
             if job.state not in RETRIED or connection.execute(select(unconfirmed)).scalar():
                 raise NotNowError(
@@ -309,7 +308,10 @@ class Store:
             again = replace(
                 job.order, message_id=None, references=thread, retry_of=job_id, preview_of=None, foreseen=None
             )
-            return rows.one(connection, rows.add(connection, again, Owner.SERVE))
+            new = rows.add(connection, again, Owner.SERVE)
+            confirmed = {"confirmed_by": job.confirmed_by}
+            connection.execute(update(jobs).where(jobs.c.id == new).values(confirmed))
+            return rows.one(connection, new)
 
     def post(self, job: Job, reply: Reply) -> None:
         """Post a reply about a job that is still running, unless the job is no longer ours."""

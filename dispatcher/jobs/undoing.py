@@ -65,7 +65,7 @@ def objection(engine: Engine, job: Job) -> Notice | None:
         with reading(engine) as connection:
             undone = rows.one(connection, job.order.undoes)
             _left(connection, undone, job.order.servers, own=job.id)
-            _relied(connection, undone, job.order.servers, job.order.sender)
+            _relied(connection, undone, job.order.servers, job.order.sender, own=job.id)
     except NotFoundError:  # forgotten meanwhile: its servers still know
         return None
     except _No as no:
@@ -99,6 +99,9 @@ def _way(connection: Connection, job: Job, asker: Sender | None, inventory: Inve
         raise _No("undo.preview", show)
     did = job.report.hosts if job.report and not job.report.check else ()  # not after a mere look
     results = {host.host: host for host in did if host.undo}
+    if not results and job.attempts > 1:  # what a start did that was broken off is written down nowhere
+        reverse = order.command().reverse()
+        raise _No("undo.interrupted", reverse.subject() if reverse else show)
     if not results:
         raise _No("undo.nothing", show)
     left = _left(connection, job, results)
@@ -130,10 +133,16 @@ def _left(connection: Connection, job: Job, servers: Iterable[str], own: int | N
     return left
 
 
-def _relied(connection: Connection, job: Job, servers: Iterable[str], asker: str | None) -> None:
-    """Raise _No for a later job of somebody else that asked for the same, and found it done on a server."""
+def _relied(
+    connection: Connection, job: Job, servers: Iterable[str], asker: str | None, own: int | None = None
+) -> None:
+    """Raise _No for a later job of somebody else that asked for the same, and found it done on a server.
+
+    What has not begun when the ``own`` undo runs has its turn after it, and does it again.
+    """
     for later in _jobs(connection, (jobs.c.id > job.id) & (jobs.c.subject == job.order.subject)):
-        asked = set(later.order.servers) if later.state.value in UNFINISHED else _done([later])
+        waits = later.state.value in UNFINISHED and own is None
+        asked = set(later.order.servers) if waits else _done([later])
         if later.order.sender in (job.order.sender, asker) or asked.isdisjoint(servers):
             continue
         if not (asked - _done(_undoing(connection, later))).isdisjoint(servers):

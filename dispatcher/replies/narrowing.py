@@ -30,11 +30,10 @@ _MORE = re.compile(rf"{HIDDEN}(?:[\s,;]+{HIDDEN})+")
 def narrowed(before: Sequence[str], after: Sequence[str], known: str) -> Iterator[tuple[str, str]]:
     """Yield the sign and the text of each line that is taken out or put in; none that only stands beside it.
 
-    ``known``: the command, whose own values stay readable wherever they stand. What is on both sides and
-    names somebody is not what changes; in a setting or a comment that changes, no other word is either.
+    ``known``: the command, whose own values stay readable wherever they stand. Whatever else names somebody
+    names somebody else; in a setting or a comment that changes, no word that stays is what changes.
     """
     own = identities(known)
-    others = (identities("\n".join(before)) & identities("\n".join(after))) - own
     for _tag, first, last, begin, end in SequenceMatcher(None, before, after).get_opcodes():
         if before[first:last] == after[begin:end]:
             continue
@@ -42,7 +41,7 @@ def narrowed(before: Sequence[str], after: Sequence[str], known: str) -> Iterato
         for sign, lines, instead in (("-", gone, come), ("+", come, gone)):
             same = {word for line in instead for word in _WORD.findall(line)}
             for line in lines:
-                yield sign, _narrow(line, same, others, own)
+                yield sign, _narrow(line, same, own)
 
 
 def without(text: str, own: Collection[str]) -> str:
@@ -60,7 +59,7 @@ def _name(written: str) -> str:
     return bare if re.fullmatch("[0-9a-f]{12}", bare) else written.lower()
 
 
-def _narrow(line: str, same: set[str], others: set[str], own: set[str]) -> str:
+def _narrow(line: str, same: set[str], own: set[str]) -> str:
     secret = _SECRET.search(line)
     tail = f" {HIDDEN}" if secret else ""
     line = line[: secret.end()] if secret else line
@@ -68,5 +67,4 @@ def _narrow(line: str, same: set[str], others: set[str], own: set[str]) -> str:
     if key and not secret:
         hidden = {word for word in same if not identities(word) & own}
         line = key[0] + _WORD.sub(lambda found: HIDDEN if found[0] in hidden else found[0], line[key.end() :])
-    line = _IDENTITY.sub(lambda found: HIDDEN if _name(found[0]) in others else found[0], line)
-    return _MORE.sub(HIDDEN, line) + tail
+    return _MORE.sub(HIDDEN, without(line, own)) + tail

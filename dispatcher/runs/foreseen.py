@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+from difflib import unified_diff
 from hashlib import sha256
 from typing import Any
 
-from dispatcher.runs.report import HostResult, Report
+from dispatcher.runs.report import Diff, HostResult, Report
 
 DRIFTED = "preview.drifted"  # the servers are no longer as the preview showed them: nothing was done
 INTERRUPTED = "preview.interrupted"  # the same after a start that was broken off: it may have done a part
 UNDONE = (DRIFTED, INTERRUPTED)
 MOOT = "preview.moot"  # nothing is left to be done
-_SHOWN = ("before_header", "after_header", "before", "after")
 
 
 def digest(report: Report) -> str:
     """Return the same 64 hex digits for the same outcomes, codes and differences on the same servers.
 
-    Nothing else counts: times, a failure's own words and the order of the servers differ from run to run.
+    Nothing else counts: times, a failure's own words and the order of the servers differ from run to run, and
+    what stands beside a line that changes is somebody else's.
     """
     facts = sorted((_facts(host) for host in report.hosts), key=lambda one: str(one[0]))
     plain = json.dumps(facts, ensure_ascii=True, separators=(",", ":"))
@@ -44,5 +45,11 @@ def is_rest_of(now: Report, before: Report) -> bool:
 
 
 def _facts(host: HostResult) -> list[Any]:
-    diffs = [[getattr(diff, name) for name in _SHOWN] for diff in host.diff]
-    return [host.host, host.outcome, host.code, diffs]
+    return [host.host, host.outcome, host.code, [_lines(diff) for diff in host.diff]]
+
+
+def _lines(diff: Diff) -> list[str]:
+    """Return a difference's titles, and the lines that it takes out and puts in."""
+    before, after = diff.before.splitlines(), diff.after.splitlines()
+    changed = list(unified_diff(before, after, lineterm="", n=0))[2:]
+    return [diff.before_header, diff.after_header, *(line for line in changed if line[0] in "+-")]

@@ -8,6 +8,12 @@ REFUSALS: dict[str, Entry] = {
         N_("Esse job ainda não terminou, e não há o que desfazer. Para que pare, use CANCELAR.")
     ),
     "undo.preview": Entry(N_("Esse job foi uma simulação: nada foi alterado.")),
+    "undo.interrupted": Entry(
+        N_(
+            "Uma execução desse job foi interrompida, e não ficou anotado o que ela mudou: pelo número não "
+            "se desfaz. Confira o servidor antes."
+        )
+    ),
     "undo.nothing": Entry(N_("Esse job não mudou nada que se possa desfazer. STATUS mostra o que ele fez.")),
     "undo.none": Entry(N_("O que {keyword} faz não se desfaz com este comando.")),
     "undo.undo": Entry(

@@ -1,10 +1,11 @@
 """Some commands happen once another administrator has said yes: with a code of one's own, and once."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
-from dispatcher.errors import OutrunError
+from dispatcher.errors import NotNowError, OutrunError
 from dispatcher.jobs.expiry import expire
 from dispatcher.jobs.store import Delivery
 from dispatcher.mail.lockout import Lockout
@@ -114,6 +115,44 @@ def test_nobody_approves_in_time(either):
     assert expire(either.store, either.composer)
     assert "ninguém aprovou a tempo" in either.mails(ANA)[-1]["Subject"]
     assert (2, 1) == (len(either.mails(ANA)), len(either.mails(IVO)))
+
+
+def test_a_change_that_nobody_may_approve_any_more_is_not_tried_again_either(guarded):
+    """Drift, and no administrator left who may: `athome jobs retry` would do what nobody has approved."""
+    guarded.ask(ANA, CHECKIP)
+    guarded.servers.lines["gv3p"] = "by hand"
+    assert "admitted" == guarded.answer(IVO, guarded.mails(IVO)[-1])
+    for address in (IVO, BIA):
+        guarded.senders.change(address, commands=("MACCHANGE",))
+    guarded.work()
+    with pytest.raises(NotNowError):
+        guarded.store.retry(2)
+    assert "do" not in guarded.servers.asked
+
+
+def test_who_approved_is_known_of_the_second_try_too(guarded):
+    """What was begun with somebody's word and goes on later still has that word."""
+    guarded.ask(ANA, CHECKIP)
+    guarded.answer(IVO, guarded.mails(IVO)[-1])
+    run = guarded.servers.run
+
+    def partial(*asked, check, **options):
+        report = run(*asked, check=check, **options)
+        return report if check else report.model_copy(update={"status": "partial"})
+
+    guarded.servers.run = partial
+    guarded.work()
+    assert IVO == guarded.store.retry(2).confirmed_by
+
+
+def test_a_code_of_before_the_settings_asked_for_more_starts_nothing(tmp_path):
+    """Its owner may no longer say so alone."""
+    desk = Desk(f"sqlite:///{tmp_path}/athome.db")
+    mail = desk.ask(ANA, f"{CHECKIP} SIMULAR")
+    stricter = desk.orders.permissions.model_copy(update={"approval": ("CHECKIP",)})
+    desk.orders = replace(desk.orders, permissions=stricter)
+    assert "refused" == desk.answer(ANA, mail)
+    assert "não vale mais" in desk.mails(ANA)[-1]["Subject"]
 
 
 def test_the_last_who_could_approve_has_left_meanwhile(guarded):

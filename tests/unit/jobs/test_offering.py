@@ -7,8 +7,8 @@ from sqlalchemy import select, update
 
 from dispatcher.commands import InvalidCommand
 from dispatcher.commands.parser import parse
-from dispatcher.errors import NotNowError
-from dispatcher.jobs import schema, undoing
+from dispatcher.errors import NotNowError, StoreError
+from dispatcher.jobs import running, schema, undoing
 from dispatcher.jobs.expiry import expire
 from dispatcher.jobs.job import State
 from dispatcher.jobs.standing import Queue
@@ -256,6 +256,50 @@ def test_a_fault_in_the_mail_offers_nothing(desk, monkeypatch):
     monkeypatch.setattr(desk.composer, "result", faulty)
     mail = desk.ask(ANA, MACCHANGE)
     assert (False, 1) == (has_code(mail), len(desk.store.recent(9)))
+    assert "Nada foi feito" in text(mail)
+    assert "Falta confirmar" not in text(mail) + mail["Subject"]
+
+
+@pytest.mark.parametrize("status", ["canceled", "timeout"])
+def test_a_look_that_was_ended_is_the_end(desk, status):
+    """Also if it had seen everything by then, and all was as shown."""
+    first = desk.ask(ANA, MACCHANGE)
+    desk.answer(ANA, first)
+    run = desk.servers.run
+    desk.servers.run = lambda *asked, **options: run(*asked, **options).model_copy(update={"status": status})
+    (report,) = desk.work()
+    assert (status, ["look", "look"]) == (report.status, desk.servers.asked)
+
+
+def test_a_database_that_is_away_for_a_moment_uses_nothing_up(desk, monkeypatch):
+    """What cannot be asked before the run is asked again: the answer with the code still counts."""
+    first = desk.ask(ANA, MACCHANGE)
+    desk.answer(ANA, first)
+    asked = []
+
+    def objection(*about):
+        asked.append(about)
+        if len(asked) == 1:
+            raise StoreError("away", "wait")
+
+    monkeypatch.setattr(running, "objection", objection)
+    desk.work()
+    assert State.QUEUED is desk.store.job(2).state
+    with desk.store.engine.begin() as connection:
+        connection.execute(update(schema.jobs).values(not_before=None))
+    desk.work()
+    assert (State.SUCCESSFUL, "do") == (desk.store.job(2).state, desk.servers.asked[-1])
+
+
+def test_a_confirmed_job_that_could_not_look_is_not_tried_again_blindly(desk):
+    """Its server was out of reach, and may be another one when it is back."""
+    first = desk.ask(ANA, MACCHANGE)
+    desk.answer(ANA, first)
+    desk.servers.away = {"gv2p"}
+    desk.work()
+    assert State.FAILED is desk.store.job(2).state
+    with pytest.raises(NotNowError):
+        desk.store.retry(2)
 
 
 def test_a_job_of_before_has_no_offer(desk):

@@ -293,6 +293,29 @@ def test_it_is_asked_again_when_its_turn_is_there(mails):
     assert ("undo.relied", {"by": str(other)}) == (notice.code, notice.data)
 
 
+def test_whoever_asks_behind_an_undo_is_served_after_it(mails):
+    """The line is kept: it is undone, and then done for somebody else."""
+    number = mails.did(CHECKIP, *put("gv1p"))
+    mails.take(mails.order(mails.undo(number)))
+    mails.take(mails.order(parse(CHECKIP, FLEET), BIA))
+    assert objection(mails.store.engine, mails.store.claim()) is None
+
+
+def test_what_a_broken_off_start_did_is_not_denied(mails):
+    """It found all in order that its first start had changed: what that did is written down nowhere."""
+    for written, instead in (
+        (CHECKIP, "STATUS {}"),
+        (MACCHANGE, str(parse(MACCHANGE, FLEET).command.reverse().subject())),
+    ):
+        number = mails.take(mails.order(parse(written, FLEET)))
+        mails.store.claim()
+        mails.store.requeue()
+        job = mails.store.claim()
+        hosts = tuple(host(name, "ok") for name in job.order.servers)
+        mails.store.finish(job, Report(status="successful", hosts=hosts), None)
+        assert ("undo.interrupted", None, instead.format(number)) == mails.refused(number)
+
+
 def test_what_speaks_against_it_then_is_its_answer(mails):
     """The servers hear of nothing, and the sender of the job that is in the way."""
     store = mails.store

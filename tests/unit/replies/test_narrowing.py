@@ -57,7 +57,11 @@ def shown(before: str, after: str, known: str) -> list[str]:
         ),
         (
             "# 198.51.100.4 Padaria", "# 203.0.113.7 Padaria", CHECKIP,
-            ["-# 198.51.100.4 …", "+# 203.0.113.7 …"],
+            ["-# …", "+# 203.0.113.7 …"],
+        ),
+        (
+            "", "[sshd]\nignoreip = 127.0.0.1/8 198.51.100.77 203.0.113.7", CHECKIP,  # a new file has all of it
+            ["+[sshd]", "+ignoreip = … 203.0.113.7"],
         ),
         (
             "198.51.100.4 a\n00005E005302 b", "00:00:5e:00:53:02 b\n198.51.100.4 c", CHECKIP,
@@ -77,12 +81,11 @@ def test_what_the_command_is_about_stays_readable(before, after, known, expected
 
 @given(texts, texts)
 @example(["ignoreip = 198.51.100.4"], ["ignoreip = 203.0.113.7,198.51.100.4"])
-def test_nobody_is_named_but_by_the_command_or_by_the_change(before, after):
-    """Whoever is on both sides is on neither in what people read; no line says a secret."""
+def test_nobody_is_named_but_by_the_command(before, after):
+    """Whoever else is in a line is not in what people read; no line says a secret."""
     known = " ".join(OWN)
     said = [text for _sign, text in narrowed(before, after, known)]
-    both = identities("\n".join(before)) & identities("\n".join(after))
-    assert not identities("\n".join(said)) & both - identities(known)
+    assert identities("\n".join(said)) <= identities(known)
     assert {HIDDEN} >= {
         text.removeprefix("secret").strip(" =:") for text in said if text.startswith("secret")
     }

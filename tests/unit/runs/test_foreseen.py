@@ -46,7 +46,26 @@ def test_what_differs_from_run_to_run_does_not_count(hosts, chance: random.Rando
     assert digest(report(*hosts)) == digest(same)
 
 
-@given(FLEETS, FLEETS)
+# Of which one line takes another's place.
+CHANGES = st.builds(
+    lambda title, lines: Diff(before_header=title, after_header=title, before=lines[0], after=lines[1]),
+    TEXT,
+    st.lists(st.text('ab @+-[]{},:"\\\u00e9', max_size=6), min_size=2, max_size=2, unique=True),
+)
+CHANGED = st.lists(
+    st.builds(
+        HostResult,
+        host=TEXT,
+        outcome=st.sampled_from(["changed", "ok"]),
+        code=TEXT,
+        diff=st.lists(CHANGES, max_size=3).map(tuple),
+    ),
+    max_size=3,
+    unique_by=lambda host: host.host,
+)
+
+
+@given(CHANGED, CHANGED)
 def test_two_shows_that_differ_have_two_digests(one, other):
     """Whatever is put into texts, such as the signs of JSON, no two different shows look alike."""
 
@@ -74,6 +93,19 @@ def test_two_shows_that_differ_have_two_digests(one, other):
 def test_every_fact_counts(other):
     """Another line, file, code, outcome or server is another show."""
     assert digest(report(host(diff=(FILE,)))) != digest(report(*other))
+
+
+def test_what_somebody_else_put_beside_it_does_not_count():
+    """One file has every address: another command's line in it is not what this one's preview showed."""
+
+    def adding(*listed):
+        before = "".join(f"    {address}\n" for address in ("athome_whitelist =", *listed))
+        return FILE.model_copy(update={"before": before, "after": before + "    203.0.113.7\n"})
+
+    shown, now = adding("192.0.2.1"), adding("192.0.2.1", "198.51.100.9")
+    assert digest(report(host(diff=(shown,)))) == digest(report(host(diff=(now,))))
+    taken = now.model_copy(update={"after": now.after.replace("    192.0.2.1\n", "")})
+    assert digest(report(host(diff=(shown,)))) != digest(report(host(diff=(taken,))))
 
 
 @given(FLEETS)
