@@ -60,7 +60,7 @@ def shown(before: str, after: str, known: str) -> list[str]:
             ["-# …", "+# 203.0.113.7 …"],
         ),
         (
-            "", "[sshd]\nignoreip = 127.0.0.1/8 198.51.100.77 203.0.113.7", CHECKIP,  # a new file has all of it
+            "", "[sshd]\nignoreip = 198.51.100.77 203.0.113.7", CHECKIP,  # a new file
             ["+[sshd]", "+ignoreip = … 203.0.113.7"],
         ),
         (
