@@ -77,6 +77,7 @@ def test_a_preview_changes_nothing_and_shows_the_difference(dispatcher):
     forget("203.0.113.8")
 
 
+@pytest.mark.long  # the role and the grammar have their own tests of it
 def test_an_ipv6_address_goes_the_same_road(dispatcher):
     """A ban of an IPv6 address is found and taken off, in the kernel too."""
     address = "2001:db8:bad::7"
@@ -125,7 +126,7 @@ def test_fail2ban_that_is_down_is_its_servers_own_failure(dispatcher):
     assert {"changed"} == {hosts[name]["outcome"] for name in ("gv2p", "gv3p", "voip1")}
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_dispatcher_that_ends_in_the_middle_answers_once(dispatcher, operator, number):
     """Killed or stopped while a playbook runs: after the next start there is one result, and one answer.
 

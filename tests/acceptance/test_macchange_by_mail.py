@@ -240,6 +240,7 @@ def test_whatever_stands_in_the_way_leaves_every_file_as_it_was(operator):
     assert before["gv3p"] == phones("gv3p")
 
 
+@pytest.mark.long  # DESFAZER runs the same playbook
 def test_an_administrator_undoes_by_the_transaction_of_the_mail(administrator):
     """The id in the answer is what macchange_undo.yml takes: every byte is back."""
     before = phones("gv2p")

@@ -67,6 +67,7 @@ def test_a_change_by_hand_is_shown_before_anything_is_done(governed, operator):
     assert [str(done["preview_of"])] == [row.split()[-1] for row in shown.splitlines() if "mostrou" in row]
 
 
+@pytest.mark.long  # tests/unit/jobs has it without servers
 def test_the_second_delivery_of_an_answer_does_nothing(governed, operator):
     """The same mail twice, as mail servers do: one run, and the second one is known."""
     message_id = operator.send(CHANGE)
@@ -83,6 +84,7 @@ def test_the_second_delivery_of_an_answer_does_nothing(governed, operator):
     fresh_phones()
 
 
+@pytest.mark.long  # the change by hand above is short
 def test_another_hand_at_the_same_line_is_a_refusal(governed, operator):
     """The extension has another telephone by now: what was shown cannot be done, and there is no code."""
     message_id = operator.send(f"{CHANGE} SIMULAR")

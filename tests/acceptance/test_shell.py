@@ -112,6 +112,7 @@ def test_explain_tells_what_would_run_and_where(dispatcher, subject):
     assert "7E57C0DE" not in words
 
 
+@pytest.mark.long  # by mail the same is short
 def test_run_changes_a_mac_and_says_how_to_undo_it(dispatcher):
     """MACCHANGE at the shell: one server, both ways back, and after a wrong guess what is stored."""
     fresh_phones()

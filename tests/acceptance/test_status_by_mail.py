@@ -99,8 +99,7 @@ def test_what_a_paused_server_holds_is_canceled_and_tried_again_at_the_shell(gov
         governed.athome("jobs", "retry", str(job_id))
     finally:
         governed.athome("queue", "resume", "gv1p")
-    again = governed.newest()
-    assert job_id == again["retry_of"]
+    again = next(job for job in governed.jobs() if job["retry_of"] == job_id)
     followed = governed.athome("jobs", "show", str(again["id"]), "--follow").stdout
     assert "PLAY [" in followed
     assert "concluído" in followed

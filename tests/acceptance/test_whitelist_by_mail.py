@@ -80,6 +80,7 @@ def test_nobody_takes_oneself_off_nor_the_last_administrator(governed, admin):
     assert (65, True) == (demoted.returncode, "último administrador" in demoted.stderr)
 
 
+@pytest.mark.long  # the two removals at once are short
 def test_of_two_administrators_who_remove_each_other_one_stays(governed, admin):
     """Both are confirmed at the same time: the second to be carried out finds the first one's result."""
     governed.athome("senders", "add", OUTSIDER, "--role", "administrador")
