@@ -106,6 +106,7 @@ def test_every_recording_is_behind_the_link(dispatcher, laid, server):
     assert link.partition("Signature=")[2] not in dispatcher.log.read_text()
 
 
+@pytest.mark.long  # the role has its own test of it
 def test_a_preview_counts_and_fetches_nothing(dispatcher, laid, lab):
     """SIMULAR says how much there is, without a link. Without SERVER the inventory's default is meant."""
     command = f"RAMAIS=1121 {WINDOW}"

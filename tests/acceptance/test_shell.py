@@ -49,6 +49,7 @@ def test_run_with_check_changes_nothing(dispatcher, ban):
     assert any(line.startswith("+") and ADDRESS in line for line in done.stdout.splitlines())
 
 
+@pytest.mark.long  # what it prints has short tests without servers
 def test_run_speaks_json_to_scripts(dispatcher, ban):
     """Standard output is the job as JSON, and progress goes elsewhere."""
     job = json.loads(dispatcher.athome("run", f"CHECKIP={ADDRESS}", "--json").stdout)

@@ -62,6 +62,7 @@ def inbox(lab, message_id):
     return Mailbox(lab, "athome@lab.example").mails("INBOX", "HEADER", "Message-ID", f'"{message_id}"')
 
 
+@pytest.mark.long  # its rules have short tests
 def test_the_weaker_mode(lab, stopped):
     """With results_only an unsigned mail is believed when DMARC passes; every start warns of it."""
     settle(stopped, authentication="results_only")

@@ -68,6 +68,10 @@ class Machine:
             })
         )  # fmt: skip
 
+        # Else the kernel sends what an ended SSH has left behind once the network is back, of a lost run too.
+        keys = ["net.ipv4.tcp_orphan_retries=1"]
+        subprocess.run(["nsenter", f"--net=/run/netns/{self.network}", "sysctl", "-qw", *keys], check=True)
+
     def start(self):
         command = ["nsenter", f"--net=/run/netns/{self.network}", sys.executable, HERE / "worker.py",
                    self.folder / "settings.yml", str(LEASE)]  # fmt: skip

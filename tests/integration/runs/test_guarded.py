@@ -262,7 +262,10 @@ def test_two_runs_on_one_server_take_turns(settings):
     assert 3 == len(turns())
 
 
-@pytest.mark.parametrize("guards", ["outer", "inner", "both"])
+@pytest.mark.parametrize(
+    "guards",
+    [pytest.param("outer", marks=pytest.mark.long), pytest.param("inner", marks=pytest.mark.long), "both"],
+)
 def test_a_run_whose_guards_are_killed_does_not_overlap_the_next(settings, guards):
     """One guard ends the playbook for the other; without any, the next run waits until its forks are done."""
     worker = Worker(settings, "unguarded", 20)

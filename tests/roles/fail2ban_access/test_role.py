@@ -80,6 +80,7 @@ def test_cycle(fresh, address):
 
 
 @pytest.mark.lab
+@pytest.mark.long  # by mail the same is short
 def test_attacker_gets_in_again(fresh):
     """Somebody whom the firewall kept out gets in after the run, and after reload and restart, too."""
     fleet.on("gv1p", "fail2ban-client", "set", "sshd", "banip", ADDRESS)
@@ -96,6 +97,7 @@ def test_attacker_gets_in_again(fresh):
 
 
 @pytest.mark.lab
+@pytest.mark.long  # by mail the same is short
 def test_one_server_does_not_hold_up_the_others(fresh, tmp_path):
     """Down, unreachable and broken servers have their own result, and the others are done."""
     broken = "/etc/fail2ban/jail.d/50-broken.local"
