@@ -78,7 +78,6 @@ def test_a_change_happens_after_its_confirmation_and_once(governed, operator):
     assert code.replace("-", "") not in everything
 
 
-@pytest.mark.long  # tests/hostile asks the same
 def test_another_senders_code_is_nobodys(governed, operator, admin):
     """An administrator who answers with the operator's code is refused; for the operator it stays good."""
     message_id = operator.send(BACK)
