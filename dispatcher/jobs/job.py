@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any, Literal
@@ -107,6 +107,11 @@ class Order:
     def written(self) -> str:
         """The subject as its sender meant it."""
         return self.subject + (" SIMULAR" if self.previews else "")
+
+    def following(self, **changes: Any) -> Order:
+        """Return an order that comes of this one: without a mail of its own, answered in its thread."""
+        thread = f"{self.references} {self.message_id or ''}".strip()
+        return replace(self, message_id=None, references=thread, **changes)
 
     def command(self) -> Command:
         """Return the command again. Raises ValueError when another version of the program wrote it."""

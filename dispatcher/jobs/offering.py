@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from dispatcher.jobs.job import Job, Order
@@ -51,9 +51,10 @@ class Offering:
 
         Raises StoreError while the whitelist cannot be read.
         """
-        return self._offered(
-            _following(job, report), lambda one, code: self._composer.approve(job, report, one, code)
+        exactly_this = job.order.following(
+            check=False, retry_of=None, preview_of=job.id, foreseen=digest(report)
         )
+        return self._offered(exactly_this, lambda one, code: self._composer.approve(job, report, one, code))
 
     def of_order(self, order: Order, foreseen: HostResult | None) -> Offered | None:
         """Return the same for a command that no server has to be asked about."""
@@ -76,18 +77,3 @@ class Offering:
         if not waits:
             return None
         return Offered(order=order, pending=tuple(waits), invitation=Invitation(at), replies=tuple(replies))
-
-
-def _following(job: Job, report: Report) -> Order:
-    """Return the order of exactly what the report shows; its answers join the thread of the preview's."""
-    order = job.order
-    thread = f"{order.references} {order.message_id or ''}".strip()
-    return replace(
-        order,
-        check=False,
-        message_id=None,
-        references=thread,
-        retry_of=None,
-        preview_of=job.id,
-        foreseen=digest(report),
-    )

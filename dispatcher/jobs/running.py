@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from dispatcher.errors import NotFoundError, RunLostError, StoreError
 from dispatcher.jobs.job import Job, Owner
@@ -45,11 +46,19 @@ class Running:
         try:
             if (against := objection(self._store.engine, job)) is not None:
                 return Report(status="failed", check=job.order.check, problem=against)
+            command = job.order.command()
+            run = partial(
+                self._runner.run, command, job.order.servers,
+                ident=str(job.id), canceled=canceled, locks=job.order.locks, kept=keeper.since,
+            )  # fmt: skip
+            # It may wait for what is left of an earlier run, and then have all its own time.
+            quiet = 2 * (command.timeout or self._runs.timeout) + SHORT
             if job.order.foreseen is not None:
-                seen = self._run(job, keeper, _unheard, _unheard, canceled, check=True)
-                if (instead := self._instead(job, seen)) is not None:
+                self._beat(quiet, f"job {job.id}")
+                if (instead := self._instead(job, run(check=True))) is not None:
                     return instead
-            return self._run(job, keeper, on_result, on_progress, canceled, check=job.order.check)
+            self._beat(quiet, f"job {job.id}")
+            return run(check=job.order.check, on_result=on_result, on_progress=on_progress)
         except Exception as error:
             if isinstance(error, (RunLostError, StoreError)) and job.owner is Owner.SERVE:
                 raise RunLostError(str(job.id)) from error  # begun again, once the database is back
@@ -85,37 +94,8 @@ class Running:
             return False
         return before is not None and is_rest_of(seen, before)
 
-    def _run(
-        self,
-        job: Job,
-        keeper: Keeper,
-        on_result: Callable[[HostResult], None],
-        on_progress: Callable[[Progress], None],
-        canceled: Callable[[], bool],
-        *,
-        check: bool,
-    ) -> Report:
-        command = job.order.command()
-        # It may wait for what is left of an earlier run, and then have all its own time.
-        self._beat(2 * (command.timeout or self._runs.timeout) + SHORT, f"job {job.id}")
-        return self._runner.run(
-            command,
-            job.order.servers,
-            ident=str(job.id),
-            check=check,
-            on_result=on_result,
-            on_progress=on_progress,
-            canceled=canceled,
-            locks=job.order.locks,
-            kept=keeper.since,
-        )
-
 
 def failure(job: Job, error: Exception) -> Report:
     """Return the report of a job that a fault of ours has ended. An exception's text may be anything."""
     problem = Notice(code="run.error", data={"error": type(error).__name__})
     return Report(status="failed", check=job.order.check, problem=problem)
-
-
-def _unheard(_said: object) -> None:
-    """Take what nobody waits for: a look is no result."""

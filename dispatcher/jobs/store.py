@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, exists, insert, select, update
@@ -304,10 +304,7 @@ class Store:
                     "Repetem-se os que terminaram como failed, partial, timeout ou canceled, se não "
                     "esperavam mais a confirmação do remetente.",
                 )
-            thread = f"{job.order.references} {job.order.message_id or ''}".strip()
-            again = replace(
-                job.order, message_id=None, references=thread, retry_of=job_id, preview_of=None, foreseen=None
-            )
+            again = job.order.following(retry_of=job_id, preview_of=None, foreseen=None)
             new = rows.add(connection, again, Owner.SERVE)
             confirmed = {"confirmed_by": job.confirmed_by}
             connection.execute(update(jobs).where(jobs.c.id == new).values(confirmed))

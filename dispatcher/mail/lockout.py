@@ -23,7 +23,7 @@ RATE = "rate"  # the kind of the mail that says that there were too many: its Me
 
 
 class Lockout:
-    """Reads what was counted; the store does the counting, in the reading that takes the mail."""
+    """Reads what was counted; the store does the counting, in the transaction that takes the mail."""
 
     def __init__(self, engine: Engine, mail: Mail, tokens: Tokens) -> None:
         self._engine = engine

@@ -113,7 +113,7 @@ def view(
     if collected and collected.link and tone in ("done", "same"):
         verdict = tone = "partial" if collected.lost_count else "done"
     instead = collected is not None and collected.instead is not None
-    would = report.check and any(host.outcome == "changed" for host in hosts)
+    would = report.check and would_change(report)
     back = way_back(report, order, number, privileged=privileged)
     return View(
         tone=tone,
@@ -149,8 +149,7 @@ def _verdict(report: Report, order: Order) -> tuple[str, str]:
         return looked
     if report.status != "successful":
         return report.status, report.status
-    changed = any(host.outcome == "changed" for host in report.hosts)
-    return ("done", "done") if changed else ("same", "same")
+    return ("done", "done") if would_change(report) else ("same", "same")
 
 
 def _looked(report: Report, order: Order) -> tuple[str, str] | None:
