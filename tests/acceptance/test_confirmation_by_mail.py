@@ -90,6 +90,7 @@ def test_another_senders_code_is_nobodys(governed, operator, admin):
     assert "successful" == state(governed)
 
 
+@pytest.mark.long  # up to a minute until the worker looks; tests/unit/jobs/test_offering.py asks at once
 def test_a_code_ends_with_its_time(governed, operator):
     """Nobody answers: the job expires, its sender gets the command to copy, and the code is worthless."""
     settings = governed.settings.read_text()

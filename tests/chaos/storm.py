@@ -130,6 +130,7 @@ class Outages:
     machines: Sequence[Machine]
     disk: Path
     postgres: Cluster | None
+    work: Callable[[], bool]  # whether somebody still waits for an answer
     noticed: dict[str, int] = field(default_factory=dict)
 
     def all(self) -> Sequence[Callable[[], None]]:
@@ -153,8 +154,9 @@ class Outages:
         """Answers wait, and commands with their senders' servers."""
         words = "outbox: again in"
         before = self._said(words)
+        _waits(self.work, 60)  # commands come this way too: without one there is nothing to send
         on_mail_host(STOP["postfix"])
-        self._until("SMTP", lambda: self._said(words) > before)
+        self._until("SMTP", lambda: self._said(words) > before, patience=60)
         on_mail_host(START["postfix"])
         on_mail_host(_HURRY)
 
@@ -191,10 +193,12 @@ class Outages:
         return sum(machine.log.read_text(errors="replace").count(words) for machine in self.machines)
 
     def _until(self, name: str, noticed: Callable[[], bool], patience: float = 15) -> None:
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            if noticed():
-                self.noticed[name] = self.noticed.get(name, 0) + 1
-                return
-            time.sleep(0.1)
-        self.noticed.setdefault(name, 0)
+        self.noticed[name] = self.noticed.get(name, 0) + _waits(noticed, patience)
+
+
+def _waits(look: Callable[[], bool], patience: float) -> bool:
+    """Wait until what is looked for is there; tells whether it came in time."""
+    deadline = time.monotonic() + patience
+    while not (seen := look()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return seen

@@ -86,7 +86,7 @@ def test_whatever_crashes_each_command_is_answered_once_and_no_two_runs_meet(
         staff = Staff(first_settings(machines[0]), f"chaos-{secrets.token_hex(4)}")
         engine = connect(url or f"sqlite:///{machines[0].state}/athome.db")
         closing.callback(engine.dispose)
-        outages = Outages(machines, disk, server)
+        outages = Outages(machines, disk, server, work=lambda: unanswered(engine))
         began = time.monotonic()
         storm = weather(machines, staff, outages, engine, lab, count=count, rounds=rounds,
                         interrupted=interrupted, pause=pause, patience=patience)  # fmt: skip
@@ -102,10 +102,10 @@ def test_whatever_crashes_each_command_is_answered_once_and_no_two_runs_meet(
 def weather(machines, staff, outages, engine, lab, *, count, rounds, interrupted, pause, patience):
     """Have all commands sent and all goes wrong that can; return when it is over and all has ended.
 
-    More commands than ``count`` are sent until so many jobs were interrupted and each kind of process killed:
-    what hits nobody proves nothing, and without work there is nobody to hit.
+    More commands than ``count`` are sent until so many jobs were interrupted, each kind of process killed and
+    all outages over: what hits nobody proves nothing, and without work there is nobody to hit.
     """
-    over = Event()
+    over, calm = Event(), Event()
 
     def again():
         with suppress(StoreError):
@@ -113,7 +113,7 @@ def weather(machines, staff, outages, engine, lab, *, count, rounds, interrupted
         return 0
 
     def enough():
-        return again() >= interrupted and set(KINDS) == set(storm.kills)
+        return calm.is_set() and again() >= interrupted and set(KINDS) == set(storm.kills)
 
     def write():
         number = 0
@@ -134,6 +134,7 @@ def weather(machines, staff, outages, engine, lab, *, count, rounds, interrupted
                 for happens in outages.all():
                     happens()
                     time.sleep(1)
+            calm.set()
             writer.join(patience)
             assert enough(), f"{again()} jobs interrupted, killed: {storm.kills}"
             storm.calm()
@@ -144,6 +145,13 @@ def weather(machines, staff, outages, engine, lab, *, count, rounds, interrupted
     for machine in machines:
         assert machine.end() == 0, machine.log.read_text()[-3000:]
     return storm
+
+
+def unanswered(engine):
+    """Whether a job has not ended: its answer is still to be sent."""
+    with suppress(StoreError):
+        return any(not job.finished_at for job in record.jobs(engine))
+    return False
 
 
 def settled(staff, engine, lab, count, patience):
