@@ -62,6 +62,18 @@ test-long: asterisk
 asterisk: setup
 	$(BIN)/python tests/roles/mac_binding/asterisk.py
 
+# Wheels for a machine without an index, as the lab's: dispatcher_wheelhouse of playbooks/site.yml. For the Python
+# of such a machine, here of the lab's audio2.
+WHEELS := build/wheels
+WHEELS_PYTHON := 3.11
+$(WHEELS)/ready: requirements/runtime-postgres.txt requirements/deploy.txt | setup
+	rm -rf $(WHEELS); mkdir -p $(WHEELS)
+	$(BIN)/pip download --quiet --no-deps --require-hashes --python-version $(WHEELS_PYTHON) --dest $(WHEELS) \
+		--requirement requirements/runtime-postgres.txt
+	sed -n '/^setuptools==/,/^ .*[0-9a-f]$$/p' requirements/deploy.txt >$(WHEELS)/build.txt
+	$(BIN)/pip download --quiet --no-deps --require-hashes --dest $(WHEELS) --requirement $(WHEELS)/build.txt
+	touch $@
+
 # Speed and memory beside other programs, to be read by a person: no part of any test. See benchmarks/README.md.
 BENCH := build/bench
 bench: setup $(BENCH)/ready
@@ -90,10 +102,11 @@ lab-down:
 	@$(LAB) down
 
 lock:
-	$(UV_COMPILE) --upgrade --extra dev --extra postgres pyproject.toml --output-file requirements/dev.txt
+	$(UV_COMPILE) --upgrade --extra dev --extra deploy --extra postgres pyproject.toml --output-file requirements/dev.txt
 	$(UV_COMPILE) --constraint requirements/dev.txt pyproject.toml --output-file requirements/runtime.txt
 	$(UV_COMPILE) --constraint requirements/dev.txt --extra postgres pyproject.toml \
 		--output-file requirements/runtime-postgres.txt
+	$(UV_COMPILE) --constraint requirements/dev.txt --extra deploy pyproject.toml --output-file requirements/deploy.txt
 
 clean:
 	-$(LAB) down

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -30,7 +31,9 @@ from pydantic import (
 from dispatcher.errors import SecretError, SettingsError
 from dispatcher.mail.address import normalise
 
-PROJECT = Path(__file__).resolve().parents[1]  # playbooks/, roles/, inventory/, templates/, locale/
+_CHECKOUT = Path(__file__).resolve().parents[1]
+# Where ansible.cfg, playbooks/, roles/, inventory/, templates/ and locale/ are: the wheel brings them along.
+PROJECT = _CHECKOUT if (_CHECKOUT / "playbooks").is_dir() else Path(sys.prefix, "share", "athome")
 SHARED_LEASE = 60  # seconds: the shortest lease when several machines share the work
 DEFAULT_PATH = Path("/etc/athome/settings.yml")
 

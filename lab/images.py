@@ -58,7 +58,8 @@ class Image:
 IMAGES = {
     image.name: image
     for image in (
-        Image(name="sip", suite="bookworm", packages=f"{COMMON} {FAIL2BAN}"),
+        # Also of audio2, on which the dispatcher is installed: hence python3-venv.
+        Image(name="sip", suite="bookworm", packages=f"{COMMON} {FAIL2BAN} python3-venv"),
         Image(name="mail", suite="bookworm", packages=f"{COMMON} {MAIL}"),
         # The fleet's old audio host. bullseye is the last Debian with Python 2.7.
         Image(name="py27", suite="bullseye", packages=f"{COMMON} python2.7 zip p7zip-full"),
