@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from dispatcher.commands.fields import names_server
 from dispatcher.mail.sender import Role
 from dispatcher.settings import Demand
 
@@ -126,6 +127,11 @@ class Command(BaseModel, ABC):
     def defaults(cls, _context: Context) -> Mapping[str, str]:
         """Return what the fields that may be left out on this fleet then mean."""
         return {}
+
+    @classmethod
+    def server_field(cls) -> str:
+        """Return the field that names the server it is about; empty: none does."""
+        return next((name for name, field in cls.model_fields.items() if names_server(field)), "")
 
     @abstractmethod
     def servers(self, inventory: Inventory) -> tuple[str, ...]:

@@ -63,8 +63,9 @@ def _completed(
     The default of a field is invented too where something else was ``written``.
     """
     examples = {key.lower(): value.strip() for key, value in _PAIR.findall(kind.example)}
-    if "server" in examples and examples["server"] not in context.servers:
-        examples["server"] = context.servers[0]
+    server = kind.server_field()
+    if server and examples[server] not in context.servers:
+        examples[server] = context.servers[0]
     chosen = {**kind.defaults(context), **kept}
     missing = {field: examples[field] for field in kind.model_fields if field not in chosen}
     for _ in range(2):

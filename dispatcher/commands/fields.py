@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_net
 from typing import Annotated
 
 from pydantic import BeforeValidator, ValidationInfo
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from dispatcher.commands.context import Context
@@ -148,7 +149,14 @@ def _nearest_name(text: str, names: Sequence[str]) -> str | None:
     return name if best[0] >= _NEAR and not (second and second[0][0] == best) else None
 
 
+_SERVER = BeforeValidator(_server)
+
 # Of several validators the last one looks first.
 Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_address), BeforeValidator(_given)]
 Extension = Annotated[str, BeforeValidator(_extension), BeforeValidator(_given)]
-Server = Annotated[str, BeforeValidator(_server)]
+Server = Annotated[str, _SERVER]
+
+
+def names_server(field: FieldInfo) -> bool:
+    """Whether a command's field is a Server."""
+    return _SERVER in field.metadata

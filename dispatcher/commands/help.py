@@ -67,8 +67,8 @@ def _described(kind: type[Command], desk: Desk) -> dict[str, Any]:
         "preview": kind.previewed or ("" if kind is Help else shown),
         "answerable": not issubclass(kind, LocalCommand),  # an answer to the preview carries it out
         "parts": dict(kind.explained),
-        "servers": list(context.servers) if "server" in kind.model_fields else [],
-        "default": kind.defaults(context).get("server", ""),
+        "servers": list(context.servers) if kind.server_field() else [],
+        "default": kind.defaults(context).get(kind.server_field(), ""),
         "approval": kind.keyword in desk.permissions.approval,
         "demand": "confirmation" if kind.always_confirmed and demand == "token" else demand,
     }

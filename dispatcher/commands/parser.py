@@ -223,7 +223,7 @@ def _problem(
 ) -> Problem:
     """Turn pydantic's finding into ours."""
     field = str(detail["loc"][0])
-    if detail["type"] == "missing" and field == "server":
+    if detail["type"] == "missing" and field == kind.server_field():
         known = {"known": ", ".join(context.servers)}
         return Problem(field=field.upper(), value="", code="server.missing", data=known)
     if detail["type"] == "missing":

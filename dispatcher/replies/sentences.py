@@ -10,17 +10,15 @@ from typing import Any
 from babel.lists import format_list
 
 from dispatcher.i18n import N_, locale, translations
-from dispatcher.replies.codes import audio, fail2ban, local, mac_binding, runs, undo
+from dispatcher.replies.codes import AREAS, undo
 from dispatcher.replies.codes.entry import Entry
 from dispatcher.replies.codes.problems import PROBLEMS
 from dispatcher.replies.measures import moment, number, size
 from dispatcher.replies.visible import visible
 
 # In a headline, the first of these codes that occurs speaks for all servers with the same outcome.
-RESULTS: dict[str, Entry] = (
-    fail2ban.RESULTS | mac_binding.RESULTS | audio.RESULTS | local.RESULTS | runs.RESULTS
-)
-NOTICES: dict[str, Entry] = fail2ban.NOTICES | mac_binding.NOTICES | audio.NOTICES | local.NOTICES
+RESULTS: dict[str, Entry] = {code: entry for area in AREAS for code, entry in area.RESULTS.items()}
+NOTICES: dict[str, Entry] = {code: entry for area in AREAS for code, entry in area.NOTICES.items()}
 ENTRIES: dict[str, Entry] = RESULTS | NOTICES | PROBLEMS | undo.REFUSALS
 
 _UNKNOWN = N_("O servidor respondeu com o código {code}.")

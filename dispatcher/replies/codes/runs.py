@@ -73,3 +73,5 @@ RESULTS: dict[str, Entry] = {
         N_("Um erro interno interrompeu a execução ({error}). Confira os servidores."), advice=TELL_ADMIN
     ),
 }
+
+NOTICES: dict[str, Entry] = {}
