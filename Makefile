@@ -10,7 +10,7 @@ TEST_LAB := test-$(shell pwd | cksum | cut -d" " -f1)
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 	--no-annotate --no-header --no-emit-find-links
 
-.PHONY: setup packages demo test test-long labs outside fleet mails check bench lab-up lab-down lock clean
+.PHONY: setup packages demo docs test test-long labs outside fleet mails check bench lab-up lab-down lock clean
 
 setup: packages $(VENV)/ready
 
@@ -94,6 +94,10 @@ check: setup
 	$(BIN)/yamllint --strict .
 	@if [ -x $(BIN)/ansible-lint ]; then ANSIBLE_HOME=$(CURDIR)/.ansible $(BIN)/ansible-lint --offline; \
 	else echo "ansible-lint needs Python 3.11: roles and playbooks are not linted here"; fi
+
+# The pages of docs/ that are made from the program: after a command, a verb, an option or a sentence has changed.
+docs: setup
+	@$(BIN)/python -m dispatcher.manual docs
 
 lab-up: setup
 	@$(LAB) up

@@ -41,7 +41,7 @@ from dispatcher.settings import DEFAULT_PATH
     show_default=True,
     help="Arquivo de configuração (ou a variável ATHOME_SETTINGS).",
 )
-@click.version_option(__version__, prog_name="athome")
+@click.version_option(__version__, prog_name="athome", help="Mostra a versão e termina.")
 @click.pass_context
 def athome(context: click.Context, settings_path: Path) -> None:
     """Comandos por e-mail para uma frota de servidores Asterisk, executados como playbooks do Ansible."""
