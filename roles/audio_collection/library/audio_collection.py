@@ -9,6 +9,7 @@ layout, sources, plan, ZIP, sinks, the builder, the bucket, states, result.
 """
 from __future__ import absolute_import, division, print_function
 
+import binascii
 import calendar
 import collections
 import datetime
@@ -626,7 +627,8 @@ def s3_client(access, code):
     from botocore.client import Config
     from botocore.exceptions import BotoCoreError
 
-    config = Config(signature_version="s3v4", retries={"max_attempts": 4}, connect_timeout=10, read_timeout=60,
+    config = Config(signature_version="s3v4", retries={"max_attempts": access.get("attempts", 4)},
+                    connect_timeout=10, read_timeout=60,
                     max_pool_connections=16, s3={"addressing_style": "path"} if access.get("endpoint") else {})
     try:
         return session(access).client("s3", endpoint_url=access.get("endpoint") or None, config=config)
@@ -1339,6 +1341,21 @@ class Shelf(object):
             "Bucket": self.bucket, "Key": self.key,
             "ResponseContentDisposition": 'attachment; filename="%s"' % self.name})
 
+    def try_out(self, content):
+        """Put something small, fetch it by its link as a customer would, and take it away again."""
+        from urllib.request import urlopen
+
+        self.call("put_object", Key=self.key, Body=content)
+        try:
+            trusted = ssl.create_default_context(cafile=self.given.get("ca_file") or None)
+            with urlopen(self.link(60), timeout=10, context=trusted) as answer:
+                if answer.read(len(content) + 1) != content:
+                    raise Stop("publish_failed", "the link gives something else", error="the link gives something else")
+        except (HTTPException, EnvironmentError) as error:
+            raise Stop("publish_failed", "the link: %s" % brief(error), error="the link: %s" % brief(error))
+        finally:
+            self.call("delete_object", Key=self.key)
+
     def keep_rule(self, days):
         """The bucket's own rule removes old archives; other people's rules stay."""
         from botocore.exceptions import BotoCoreError, ClientError
@@ -1398,9 +1415,47 @@ class Work(object):
         self.data.update(extensions=self.extensions, server=args["server"], start=args["start"], end=args["end"])
         return getattr(self, args["state"])()
 
-    # on the controller, first
+    # before anybody asks for recordings
 
-    def window(self):
+    def readable(self):
+        """The place of the recordings can be read: no further than one name is looked at. On the collector."""
+        root = to_text((self.args["layout"] or {}).get("root") or LAYOUT["root"])
+        self.data["root"] = root
+        if root.startswith("s3://"):
+            bucket = Bucket(root, dict(self.args["source"] or {}, attempts=1))
+            some = any(page.get("Contents") for page in bucket.pages(u"", PaginationConfig={"MaxItems": 1}))
+        else:
+            folder = Local(root)
+            some = bool(folder.names(folder.root))
+            about = os.statvfs(folder.root)
+            self.data.update(free=about.f_bavail * about.f_frsize, size=about.f_blocks * about.f_frsize)
+        self.data["empty"] = not some
+        return "ok", "readable", "%s can be read" % root
+
+    def publishable(self):
+        """An archive could be put where it belongs, and its link would work: tried out, and nothing stays."""
+        self.filled_in()
+        if self.publish["type"] == "s3":
+            shelf = Shelf(dict(self.publish, attempts=1), "athome-doctor-" + to_text(binascii.hexlify(os.urandom(8))))
+            self.data["where"] = "s3://%s/%s" % (shelf.bucket, shelf.prefix)
+            shelf.call("list_objects_v2", Prefix=shelf.prefix, MaxKeys=1)
+            shelf.abort_old()
+            if not self.check:
+                shelf.try_out(b"athome doctor")
+        else:
+            folder = self.publish["folder"]
+            self.data["where"] = folder
+            if not os.path.isdir(to_bytes(folder)) or not os.access(to_bytes(folder), os.W_OK | os.X_OK):
+                raise Stop("publish_failed", "%s is no folder to write into" % folder,
+                           error="%s: no folder to write into" % folder)
+            about = os.statvfs(to_bytes(folder))
+            reserve = self.publish.get("reserve")
+            free, needed = about.f_bavail * about.f_frsize, RESERVE if reserve is None else int(reserve)
+            if free < needed:
+                raise Stop("no_space", "%d bytes are free in %s" % (free, folder), needed=needed, free=free)
+        return "ok", "publishable", "archives can be put into %s" % self.data["where"]
+
+    def filled_in(self):
         missing = [] if self.args["audios_from"] else ["audios_from"]
         kind = self.publish.get("type")
         for name in {"s3": ["bucket"], "file": ["folder", "url"]}.get(kind, ["type"]):
@@ -1409,6 +1464,11 @@ class Work(object):
         if missing:
             raise Stop("no_source", "fill in for %s in the inventory: %s" % (self.args["server"], ", ".join(missing)),
                        missing=missing)
+
+    # on the controller, first
+
+    def window(self):
+        self.filled_in()
         bad = [extension for extension in self.extensions if not re.match(r"[0-9]{1,10}\Z", extension)]
         if bad or not self.extensions:
             raise Stop("error", "extensions: write them as 1121,1122", error="extensions: %s" % ", ".join(bad)[:60])
@@ -1662,7 +1722,7 @@ DEFAULTS = {
     "source": {}, "publish": {}, "limits": {}, "state_dir": "/var/lib/athome-audio", "window": {}, "plan": {},
     "found": {}, "found_notices": [], "opening": {}, "addresses": "", "archive": {}, "reused": False, "wait": 2, "patience": 6600, "now": 0,
 }
-STATES = ("window", "planned", "opened", "started", "built", "closed", "aborted")
+STATES = ("readable", "publishable", "window", "planned", "opened", "started", "built", "closed", "aborted")
 
 
 def complete(given):

@@ -990,7 +990,7 @@ class Work(object):
         """Check the arguments, take the lock, take back what was cut off."""
         args = self.args
         self.extension = to_bytes(args["extension"] or "")
-        if args["state"] != "undone":
+        if args["state"] not in ("undone", "readable"):
             self.data["extension"] = self.extension
             if not re.match(br"[0-9]{1,10}\Z", self.extension):
                 raise Stop("invalid_extension", "extension: write 1 to 10 digits such as 3010",
@@ -1053,6 +1053,10 @@ class Work(object):
 
     def look(self):
         """-> [(File, the extension's MAC there)]"""
+        self.load()
+        return [(file, file.mac(self.extension)) for file in self.files]
+
+    def load(self):
         seen = {}
         for spec in self.specs:
             other = seen.setdefault(os.path.realpath(spec["path"]), spec)
@@ -1060,7 +1064,6 @@ class Work(object):
                 raise Stop("error", "mac_binding_files: %s and %s are one file; of two changes one would be lost"
                            % (to_text(other["path"]), to_text(spec["path"])))
         self.files = [load(spec, self.overlay) for spec in self.specs]
-        return [(file, file.mac(self.extension)) for file in self.files]
 
     # the daemon
 
@@ -1232,6 +1235,21 @@ class Work(object):
         return "changed", "undone", "transaction %s %s: %d file(s) as before" % (
             wanted, "would be undone" if self.check else "is undone", len(changes))
 
+    def readable(self):
+        """Before anybody asks for a change: every file has MACs, and the daemon shows one of them."""
+        self.load()
+        tables = []
+        for file in self.files:
+            tables.append(dict((place.extension, place.mac) for place in file.places if bare(place.value)))
+            if not tables[-1]:
+                self.note("no_macs", file=file.path)
+        self.data["extensions"] = len(tables[0])
+        agreed = [(extension, mac) for extension, mac in sorted(tables[0].items())
+                  if all(table.get(extension) == mac for table in tables)]
+        if agreed:
+            self.look_it_up({"extension": to_text(agreed[0][0]), "mac_before": "", "mac_after": to_text(agreed[0][1])})
+        return "ok", "readable", "%d file(s) can be read" % len(self.files)
+
     def query(self):
         values = self.look()
         if len(set(mac for _file, mac in values)) > 1:
@@ -1336,8 +1354,8 @@ def complete(given):
             raise Stop("error", "unknown argument %s; known: %s" % (name, known))
         if value is not None:
             args[name] = int(value) if type(DEFAULTS.get(name)) is int else value
-    if args["state"] not in ("present", "undone", "query", "verify"):
-        raise Stop("error", "state: %r is none of present, undone, query, verify" % args["state"])
+    if args["state"] not in ("present", "undone", "query", "verify", "readable"):
+        raise Stop("error", "state: %r is none of present, undone, query, verify, readable" % args["state"])
     return args
 
 

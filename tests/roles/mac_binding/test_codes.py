@@ -155,9 +155,11 @@ DONE = {
     "found": (lambda it: it.run("", "", state="query"), {"present": OLD}),
     "not_found": (lambda it: it.run("", "", extension="3015", state="query"), {"present": ""}),
     "verified": (lambda it: it.run("", OLD, state="verify"), {"mac_after": OLD}),
+    "readable": (lambda it: it.run("", "", extension="", state="readable"), {"extensions": 5}),
 }  # fmt: skip
+QUERIES = ("found", "not_found", "verified", "readable")
 OUTCOMES = dict.fromkeys(FAILED, "failed") | {
-    code: "ok" if code.startswith("already") or code in ("found", "not_found", "verified") else "changed"
+    code: "ok" if code.startswith("already") or code in QUERIES else "changed"
     for code in DONE
 }
 
@@ -229,6 +231,11 @@ def damaged_backups(it):
     return it.run(NEW, OLD, backups_kept=1)
 
 
+def emptied(it):
+    it.machine.macs.write_bytes(b"# ramal;mac;local\n")
+    return it.run("", "", extension="", state="readable")
+
+
 NOTICES = {
     "group_bit": (lambda it: it.run(), {"mac": NEW}),
     "finished": (finished, {}),
@@ -238,6 +245,7 @@ NOTICES = {
     "not_notified": (lambda it: it.run(notify={"type": "none"}), {}),
     "reverse_failed": (unreachable_at_the_way_back, {}),
     "not_pruned": (damaged_backups, {}),
+    "no_macs": (emptied, {}),
 }
 
 
