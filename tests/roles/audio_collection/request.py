@@ -20,11 +20,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tests.roles.fail2ban_access.servers import MARK, find_python
+from tests.roles.fail2ban_access.servers import MARK
+from tests.roles.pythons import VERSIONS, find_python
 
 ROLE = Path(__file__).parents[3] / "roles" / "audio_collection"
 MODULE = ROLE / "library" / "audio_collection.py"
-VERSIONS = ("2.7", "3.6", "3.11", "3.13")
 DEFAULT = ".".join(str(number) for number in sys.version_info[:2])
 PYTHONS = {version: find_python(version) for version in VERSIONS} | {DEFAULT: sys.executable}
 OFFSET = -3 * 3600  # America/Sao_Paulo since 2019

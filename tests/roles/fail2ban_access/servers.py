@@ -33,22 +33,6 @@ RELEASES = {
     "1.0.2": ("bookworm", ["fail2ban"]),
     "1.1.0": ("trixie", ["fail2ban"]),
 }
-PYTHONS = ["2.7", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
-
-
-def find_python(version: str) -> str | None:
-    """An interpreter of this version: on PATH, or one of pyenv's."""
-    found = shutil.which(f"python{version}")
-    pyenv = shutil.which("pyenv")
-    if pyenv:
-        root = Path(
-            subprocess.run([pyenv, "root"], capture_output=True, text=True, check=True).stdout.strip()
-        )
-        for path in sorted(root.glob(f"versions/{version}.*/bin/python")):
-            found = str(path)
-    if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
-        return found
-    return None
 
 
 def fetch(release: str) -> Path:

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from tests.roles.fail2ban_access import servers
+from tests.roles.pythons import EVERY, find_python
 
 ADDRESS, SIXTH = "203.0.113.7", "2001:db8:bad::7"
 DROP_IN = "jail.d/zz-athome-whitelist.local"
@@ -20,8 +21,8 @@ RELEASES = sorted(servers.RELEASES)
 
 def pythons():
     """Every Python with one release of fail2ban, in turn; with each of the others in the long tests."""
-    for number, version in enumerate(servers.PYTHONS):
-        path = servers.find_python(version)
+    for number, version in enumerate(EVERY):
+        path = find_python(version)
         missing = pytest.mark.skip(reason=f"no Python {version} on this machine")
         for turn in range(len(RELEASES)):
             release = RELEASES[(number + turn) % len(RELEASES)]

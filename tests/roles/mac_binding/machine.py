@@ -18,12 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.roles.fail2ban_access.servers import MARK, find_python
+from tests.roles.fail2ban_access.servers import MARK
+from tests.roles.pythons import VERSIONS, find_python
 
 ROLE = Path(__file__).parents[3] / "roles" / "mac_binding"
 MODULE = ROLE / "library" / "mac_binding.py"
-# The two oldest that a server may have, the controller's own, and the newest that has come to servers.
-VERSIONS = ("2.7", "3.6", "3.11", "3.13")
 DEFAULT = ".".join(str(number) for number in sys.version_info[:2])
 PYTHONS = {version: find_python(version) for version in VERSIONS} | {DEFAULT: sys.executable}
 
