@@ -17,6 +17,7 @@ from dispatcher.cli.audit import audit
 from dispatcher.cli.backup import backup, restore
 from dispatcher.cli.explain import explain
 from dispatcher.cli.health import health
+from dispatcher.cli.import_legacy import import_legacy
 from dispatcher.cli.jobs import jobs
 from dispatcher.cli.outbox import outbox
 from dispatcher.cli.preview_mails import preview_mails
@@ -64,6 +65,7 @@ for command in (
     purge,
     backup,
     restore,
+    import_legacy,
 ):
     athome.add_command(command)
 

@@ -22,6 +22,7 @@ from dispatcher.commands import COMMANDS
 from dispatcher.i18n import N_
 from dispatcher.jobs import rows
 from dispatcher.jobs.database import connect
+from dispatcher.mail.address import split
 from dispatcher.mail.senders import ROLES, After, SenderError, Senders, valid
 from dispatcher.replies import local
 from dispatcher.replies.compose import Composer
@@ -206,9 +207,8 @@ def _addresses(file: TextIO) -> Iterator[tuple[int, str]]:
     lines = [(number, line.partition("#")[0].strip()) for number, line in enumerate(file, start=1)]
     old = [(number, found[1]) for number, line in lines if (found := _OLD_LIST.match(line))]
     for number, line in old or lines:
-        for text in re.split(r"[\s,;]+", line.strip().strip("\ufeff\"'")):
-            if address := text.strip("<>\"'"):
-                yield number, address
+        for address in split(line):
+            yield number, address
 
 
 def _senders(settings: Settings) -> Senders:

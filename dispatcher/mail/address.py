@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 
 MAX_ADDRESS = 254  # RFC 5321: what fits in a path
@@ -26,6 +27,13 @@ def normalise(address: str) -> str:
     if not _LOCAL_PART.fullmatch(local_part):
         raise ValueError("the part before the @ is not plain ASCII")
     return f"{local_part.lower()}@{_domain(domain)}"
+
+
+def split(text: str) -> Iterator[str]:
+    """Yield what a list of addresses names, whatever stands between them. Nothing is validated."""
+    for one in re.split(r"[\s,;]+", text.strip("\ufeff")):
+        if bare := one.strip("<>[]\"'"):
+            yield bare
 
 
 def addresses(value: bytes) -> frozenset[str]:

@@ -117,6 +117,12 @@ class Tokens:
         row = {"kind": "static", "digest": self._digest(sender, token), "enabled": enabled}
         return self._insert(sender, description, expires_at, row)
 
+    def counts(self, address: str, token: str) -> bool:
+        """Whether a static token of a sender is known, also one that is disabled or has expired."""
+        mine = select(tokens.c.id).where(tokens.c.digest == self._digest(_normalised(address), token))
+        with reading(self._engine) as connection:
+            return connection.execute(mine).scalar() is not None
+
     def enrol(self, address: str, issuer: str) -> tuple[Enrolment, str]:
         """Return a new one-time token of a sender and its otpauth address, for the app: seen only now."""
         sender, salt = _normalised(address), secrets.token_hex(16)
