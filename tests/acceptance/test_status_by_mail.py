@@ -85,6 +85,7 @@ def test_what_has_ended_is_answered_with_what_helps(governed, people):
     assert 1 == len(ana.box.answers(done))
 
 
+@pytest.mark.long  # without mail: tests/unit/jobs/test_canceling.py
 def test_what_a_paused_server_holds_is_canceled_and_tried_again_at_the_shell(governed, people):
     """Its sender reads in STATUS why it waits; the second try, followed to its end, answers the same mail."""
     ana = people[0]

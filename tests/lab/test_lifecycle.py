@@ -57,7 +57,7 @@ def gone(name, patience=60):
     return traces(name) == []
 
 
-@pytest.fixture(params=["plain", "systemd"])
+@pytest.fixture(params=[pytest.param("plain", marks=pytest.mark.long), "systemd"])
 def mode(request):
     if request.param == "systemd" and not all(check.ok for check in checks.every()):
         pytest.skip("systemd containers cannot run on this machine")

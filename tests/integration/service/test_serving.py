@@ -147,6 +147,7 @@ def test_a_killed_service_is_known_to_be_gone_at_once(serving):
     assert 0 == serving.health("--live")[0]
 
 
+@pytest.mark.long  # half a minute of silence; what is made of it has short tests in tests/unit/health
 def test_a_frozen_service_is_not_alive_and_its_watchdog_starves(serving):
     """A process that gets no time holds its lock and does nothing; after it goes on, all is well again."""
     serving.start()
