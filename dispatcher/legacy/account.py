@@ -80,7 +80,8 @@ def _password(file: str, pair: Pair, target: Target) -> Row:
         return Row(*place, "there", N_("{0} já existe e fica como está"), (target.password_file,))
     if not pair.value:
         return Row(*place, "missing", N_("está vazia; grave a senha em {0}"), (target.password_file,))
-    return Row(*place, "taken", N_("{0}, modo 0600; o valor não é mostrado"), (target.password_file,))
+    text = N_("{0} e smtp-password, modo 0600; o valor não é mostrado")
+    return Row(*place, "taken", text, (target.password_file,))
 
 
 def _second(file: str, pair: Pair, counting: tuple[Source, Pair]) -> Row:

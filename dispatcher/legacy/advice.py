@@ -27,14 +27,14 @@ def weak(
     if secrets:
         yield Advice(
             N_("A senha da caixa está à vista em {0}, e em toda cópia de segurança desse arquivo."),
-            N_("Troque-a no provedor, grave a nova em {1} e apague: shred -u {2}"),
+            N_("Troque-a no provedor, grave a nova em {1} e em smtp-password, e apague: shred -u {2}"),
             (_names(secrets, ", "), target.password_file, _names(secrets, " ")),
         )
         password = account.first(machines, "EMAIL_PASSWORD")
         if password and target.password_there and target.password == password[1].value:
             yield Advice(
                 N_("{0} ainda tem a senha do sistema anterior."),
-                N_("Troque-a no provedor e grave a nova ali: vale na próxima conexão."),
+                N_("Troque-a no provedor e grave a nova ali e em smtp-password: vale na próxima conexão."),
                 (target.password_file,),
             )
     if tokens:

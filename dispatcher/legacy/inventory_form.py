@@ -22,11 +22,12 @@ _HEAD = """\
 """
 _DISPATCHERS = """\
 # As variáveis da role dispatcher (roles/dispatcher/README.md), dos arquivos ao lado deste inventário. Para
-# guardá-las no Git, cifre a senha com ansible-vault e ponha-a aqui no lugar da linha que a lê.
+# guardá-las no Git, cifre as senhas com ansible-vault e ponha-as aqui no lugar das linhas que as leem.
 ---
 dispatcher_settings: "{{ lookup('ansible.builtin.file', inventory_dir ~ '/../settings.yml') | from_yaml }}"
 dispatcher_secrets:
   imap-password: "{{ lookup('ansible.builtin.file', inventory_dir ~ '/../credentials/imap-password') }}"
+  smtp-password: "{{ lookup('ansible.builtin.file', inventory_dir ~ '/../credentials/smtp-password') }}"
 """
 
 

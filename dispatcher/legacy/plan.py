@@ -78,7 +78,8 @@ def _files(
         files.append(File(target.settings_file, settings_form.form(box)))
     password = account.first(machines, "EMAIL_PASSWORD")
     if password and password[1].value and not target.password_there:
-        files.append(File(target.password_file, password[1].value + "\n", 0o600))
+        secret = password[1].value + "\n"  # of one account, for reading and for sending
+        files += [File(path, secret, 0o600) for path in target.password_files]
     if servers and target.fleet is None:
         folder = target.inventory
         files += [File(folder / name, text) for name, text in inventory_form.files(servers).items()]

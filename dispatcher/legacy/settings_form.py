@@ -26,7 +26,7 @@ smtp:
   port: 587
   security: starttls
   user: {user}
-  password_file: credentials/imap-password    # a mesma conta: uma senha só a trocar
+  password_file: credentials/smtp-password
 
 mail:
   address: {user}

@@ -38,6 +38,11 @@ class Target:
     unready: AthomeError | None
     listed: dict[str, Sender]
 
+    @property
+    def password_files(self) -> tuple[Path, ...]:
+        """Where the account's password goes: to what reads the mailbox and to what sends."""
+        return self.password_file, self.password_file.with_name("smtp-password")
+
     def counts(self) -> Counts:
         """Return the question whether a token is there already. Raises SettingsError, SecretError."""
         if self.settings is None or not _database_there(self.settings):
