@@ -62,6 +62,11 @@ test-long: asterisk
 asterisk: setup
 	$(BIN)/python tests/roles/mac_binding/asterisk.py
 
+# Every Python and ansible-core that the project works with, with a table at the end: docs/VERSOES.md. Half an hour.
+matrix: setup
+	$(BIN)/python tests/roles/fail2ban_access/servers.py
+	@$(BIN)/python -m tests.matrix
+
 # Wheels for a machine without an index, as the lab's: dispatcher_wheelhouse of playbooks/site.yml. For the Python
 # of such a machine, here of the lab's audio2.
 WHEELS := build/wheels

@@ -1,4 +1,4 @@
-"""A Python of this machine laid onto a host of the lab, at the same path: a server with another than its own."""
+"""A Python of this machine laid onto a host of the lab, at the same path: a server with one more Python."""
 
 from __future__ import annotations
 
