@@ -340,12 +340,17 @@ def load(path: Path) -> Settings:
         ) from None
 
 
+def credential(path: Path) -> Path:
+    """Return where a file with a secret is: among systemd's credentials, by its name, or where it says."""
+    handed = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), path.name)
+    return handed if handed.is_file() else path
+
+
 def read_secret(path: Path, variable: str) -> str:
     """Return a secret from the environment, systemd's credentials or its file; never an empty one."""
     if given := os.environ.get(variable, "").strip():
         return given
-    credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), path.name)
-    found = credential if credential.is_file() else path
+    found = credential(path)
     try:
         secret = found.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -358,3 +363,10 @@ def read_secret(path: Path, variable: str) -> str:
             f"O segredo em {found} está vazio.", f"Grave o valor no arquivo ou defina {variable}."
         )
     return secret
+
+
+if __name__ == "__main__":  # python -m dispatcher.settings FILE: judged before it is put in place
+    try:
+        load(Path(sys.argv[1]))
+    except SettingsError as wrong:
+        sys.exit(f"{wrong.problem} {wrong.way_out}")

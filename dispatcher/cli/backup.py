@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from dispatcher.cli.show import language
+from dispatcher.errors import NotFoundError
 from dispatcher.jobs import backup as copies
 from dispatcher.jobs.backup import BackupError, Contents
 from dispatcher.jobs.database import connect
@@ -21,16 +22,27 @@ _File = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.argument("file", metavar="ARQUIVO", type=_File)
+@click.argument("target", metavar="ARQUIVO|PASTA", type=click.Path(path_type=Path))
+@click.option(
+    "--keep", type=click.IntRange(min=1), metavar="N", help="Da PASTA, apaga as cópias além das N mais novas."
+)
 @click.pass_obj
-def backup(settings_path: Path, file: Path) -> None:
+def backup(settings_path: Path, target: Path, keep: int | None) -> None:
     """Copia o banco de dados para ARQUIVO (modo 0600), inteiro e verificado, também com o serviço rodando.
 
-    Não contém a configuração, as senhas, a chave dos tokens (sem ela, nenhum token vale) nem o inventário:
-    copie-os à parte.
+    Em uma PASTA, o nome da cópia é a sua hora (UTC). Não contém a configuração, as senhas, a chave dos tokens
+    (sem ela, nenhum token vale) nem o inventário: copie-os à parte.
     """
     settings = load(settings_path)
-    found = copies.back_up(copies.location(settings.job_store, file.absolute()), file.absolute())
+    target = target.absolute()
+    if keep is not None and not target.is_dir():
+        raise NotFoundError(
+            f"{target} não é uma pasta.", "--keep conta as cópias de uma pasta: crie-a antes."
+        )
+    file = copies.named(target) if target.is_dir() else target
+    found = copies.back_up(copies.location(settings.job_store, file), file)
+    if keep is not None:
+        copies.forget(target, keep)
     _ = language().gettext
     click.echo(_("Cópia feita e verificada: {0}").format(_said(found, settings)))
     if settings.tokens:

@@ -75,6 +75,20 @@ def back_up(database: Path, target: Path) -> Contents:
     return found
 
 
+def named(folder: Path) -> Path:
+    """Return the file of a backup made now; by their names the newest comes last."""
+    return folder / f"athome-{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}.db"
+
+
+def forget(folder: Path, keep: int) -> int:
+    """Delete all but so many of the newest backups that ``named`` has named; return how many."""
+    old = sorted(folder.glob("athome-*Z.db"))[:-keep]
+    with _explained(folder):
+        for file in old:
+            file.unlink()
+    return len(old)
+
+
 def examine(file: Path) -> Contents:
     """Read the whole file, and return what it holds. Raises BackupError unless it is sound, and ours."""
     if not file.is_file():

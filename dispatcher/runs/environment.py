@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dispatcher.settings import PROJECT
 
-_KEPT = ("HOME", "LOGNAME", "SSH_AUTH_SOCK", "TZ", "USER")
+# The file is AWS's own way to name where its keys are, of use to what collects on this machine.
+_KEPT = ("AWS_SHARED_CREDENTIALS_FILE", "HOME", "LOGNAME", "SSH_AUTH_SOCK", "TZ", "USER")
 
 
 def clean_environment() -> dict[str, str]:

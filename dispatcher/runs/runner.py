@@ -31,9 +31,11 @@ from dispatcher.runs.events import host_result, progress
 from dispatcher.runs.heartbeat import beating
 from dispatcher.runs.report import HostResult, Progress, Report, from_results
 from dispatcher.runs.room import NoRoomError
-from dispatcher.settings import PROJECT, Settings
+from dispatcher.settings import PROJECT, Settings, credential
 
 log = logging.getLogger(__name__)
+
+_FRESH = "-o ControlMaster=auto -o ControlPersist=10s -o ConnectTimeout=10"
 
 
 class Runner:
@@ -86,7 +88,7 @@ class Runner:
         # A name of its own: the guard of a worker that has just died must not take it for its own.
         fifo = folder / f"heartbeat-{token_hex(8)}"
         try:
-            config = self._config(folder, command, servers, check=check)
+            config = self._config(folder, command.runs, servers, "--diff --check" if check else "--diff")
             with beating(fifo, kept, canceled) as heartbeat:
                 guarding = self._guard(fifo, limit, servers if locks is None else locks)
                 config.command = [*guarding, *config.command]
@@ -104,6 +106,33 @@ class Runner:
             log.error("run %s gave no result; what Ansible said: %s", ident, folder / "artifacts" / "stdout")
         return from_results(status, results, servers, check=check, seconds=time.monotonic() - started)
 
+    def look(
+        self,
+        playbook: str,
+        folder: Path,
+        variables: Mapping[str, Any],
+        seconds: int,
+        on_event: Callable[[Mapping[str, Any]], None],
+    ) -> str:
+        """Run a playbook that changes nothing, on everything it names; return Ansible Runner's status.
+
+        No job: it locks nothing and waits for nobody. ``folder`` is the run's own, and empty; connections to
+        the servers are made anew, as kept ones would hide what is wrong with keys and names by now.
+        """
+
+        def event(seen: dict[str, Any]) -> bool:
+            on_event(seen)
+            return False
+
+        cp = folder / "cp"  # not ours to see, once the folder is gone: SSH's masters end by themselves
+        config = self._config(
+            folder, playbook, (), "--diff", extravars={**variables, "ansible_control_path_dir": str(cp)}
+        )
+        config.job_timeout = seconds
+        config.env |= {"ANSIBLE_SSH_ARGS": _FRESH, "ANSIBLE_HOME": str(folder / "ansible")}
+        ansible = AnsibleRunner(config=config, event_handler=event, cancel_callback=lambda: False)
+        return str(ansible.run()[0])
+
     def _prepare(self, ident: str, extravars: Mapping[str, Any], limit: int) -> Path:
         """Make a fresh folder: what an earlier run left in it would become part of this one."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -118,15 +147,18 @@ class Runner:
             json.dump(_unsafe(extravars), stream)
         return folder
 
-    def _config(self, folder: Path, command: Command, servers: Sequence[str], *, check: bool) -> RunnerConfig:
+    def _config(
+        self, folder: Path, playbook: str, servers: Sequence[str], options: str, **more: Any
+    ) -> RunnerConfig:
         config = RunnerConfig(
             private_data_dir=str(folder),
             project_dir=str(PROJECT),
-            playbook=str(PROJECT / "playbooks" / command.runs),
+            playbook=str(PROJECT / "playbooks" / playbook),
             inventory=str(self._settings.inventory),
-            limit=",".join(servers),
+            limit=",".join(servers) or None,
             skip_tags="report",  # a line for the operator at the shell: here it would only cost time
-            cmdline="--diff --check" if check else "--diff",
+            cmdline=options,
+            **more,
             ident="artifacts",
             artifact_dir=str(folder),
             quiet=True,
@@ -156,7 +188,7 @@ class Runner:
         runs, state = self._settings.runs, self._settings.state_dir
         environment = clean_environment() | {"ANSIBLE_HOME": str(state / "ansible")}
         if runs.private_key_file:
-            environment["ANSIBLE_PRIVATE_KEY_FILE"] = str(runs.private_key_file)
+            environment["ANSIBLE_PRIVATE_KEY_FILE"] = str(credential(runs.private_key_file))
         if runs.ssh_config_file:
             environment["ANSIBLE_SSH_COMMON_ARGS"] = f"-F {runs.ssh_config_file}"
         return environment

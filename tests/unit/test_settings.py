@@ -1,5 +1,7 @@
 """The settings file: every mistake is named, and no secret is in it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,20 @@ def test_a_secret_comes_from_environment_credentials_or_file_in_this_order(tmp_p
     assert "of-systemd" == settings.read_secret(file, "ATHOME_TEST_PASSWORD")
     monkeypatch.setenv("ATHOME_TEST_PASSWORD", "of-the-environment")
     assert "of-the-environment" == settings.read_secret(file, "ATHOME_TEST_PASSWORD")
+
+
+def test_a_file_says_for_itself_what_is_wrong_with_it(tmp_path):
+    """Before a file is put in place it can be judged: silence, or the sentence, and an exit code."""
+
+    def judged(text):
+        command = [sys.executable, "-m", "dispatcher.settings", write(tmp_path, text)]
+        return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+    assert (0, "") == ((good := judged("language: en\n")).returncode, good.stdout + good.stderr)
+    bad = judged("languag: en\n")
+    assert bad.returncode != 0
+    assert "languag" in bad.stderr
+    assert "Traceback" not in bad.stderr
 
 
 def test_an_empty_variable_is_no_password(tmp_path, monkeypatch):

@@ -343,3 +343,17 @@ def test_a_backup_leaves_out_of_a_full_disk_nothing(store, tmp_path, monkeypatch
     with pytest.raises(BackupError, match="disk is full"):
         back_up(tmp_path / "state/athome.db", tmp_path / "copy.db")
     assert [] == list(tmp_path.glob("copy.db*"))
+
+
+def test_a_folder_keeps_the_newest_backups_and_whatever_else_is_in_it(store, shell, tmp_path):
+    """Each backup has its time for a name; older ones go, a person's own copy stays."""
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    (folder / "before-the-move.db").write_text("a person's")
+    for _ in range(3):
+        shell("backup", folder, "--keep", "2")
+    *kept, own = sorted(folder.iterdir())
+    assert ("before-the-move.db", 2) == (own.name, len(kept))
+    assert all(examine(file).version == VERSION for file in kept)
+    with pytest.raises(NotFoundError, match="não é uma pasta"):
+        shell("backup", tmp_path / "one.db", "--keep", "2")
