@@ -115,6 +115,8 @@ lock:
 	$(UV_COMPILE) --constraint requirements/dev.txt pyproject.toml --output-file requirements/runtime.txt
 	$(UV_COMPILE) --constraint requirements/dev.txt --extra postgres pyproject.toml \
 		--output-file requirements/runtime-postgres.txt
+	$(UV_COMPILE) --constraint requirements/dev.txt --extra postgres --extra ara pyproject.toml \
+		--output-file requirements/runtime-ara.txt
 	$(UV_COMPILE) --constraint requirements/dev.txt --extra deploy pyproject.toml --output-file requirements/deploy.txt
 
 clean:
