@@ -15,6 +15,7 @@ import click
 from dispatcher import __version__
 from dispatcher.cli.audit import audit
 from dispatcher.cli.backup import backup, restore
+from dispatcher.cli.doctor import doctor
 from dispatcher.cli.explain import explain
 from dispatcher.cli.health import health
 from dispatcher.cli.import_legacy import import_legacy
@@ -61,6 +62,7 @@ for command in (
     tokens,
     audit,
     health,
+    doctor,
     preview_mails,
     purge,
     backup,

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
+from dispatcher.cli.findings import show
 from dispatcher.cli.show import language_name
-from dispatcher.health.checks import Examination, Finding
+from dispatcher.health.checks import Examination
 from dispatcher.settings import load
 
 NOT_ALIVE, NOT_READY = 69, 75  # EX_UNAVAILABLE, EX_TEMPFAIL of sysexits.h
-_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failing": ("✗", "bold red")}
 
 
 @click.command()
@@ -44,13 +43,5 @@ def health(settings_path: Path, *, live: bool, as_json: bool) -> None:
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
     else:
         for finding in findings:
-            _print(finding)
+            show(Console(highlight=False), finding)
     sys.exit(code)
-
-
-def _print(finding: Finding) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    mark, color = _MARKS[finding.status]
-    console.print(f"[{color}]{mark}[/] {escape(finding.said)}")
-    if finding.way_out and finding.status != "ok":
-        console.print(f"  → {escape(finding.way_out)}")

@@ -7,7 +7,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +14,7 @@ from sqlalchemy import Engine, update
 from sqlalchemy.engine import make_url
 
 from dispatcher.errors import AthomeError, StoreError
+from dispatcher.health.finding import Finding, Status
 from dispatcher.health.pulse import Part, Told, read
 from dispatcher.i18n import translations
 from dispatcher.jobs.database import connect, reading, transaction
@@ -26,19 +26,7 @@ from dispatcher.settings import Settings
 
 _SILENT = 30.0  # seconds without news from the process, until it is believed to be suspended or stuck
 
-Status = Literal["ok", "warning", "failing"]  # a warning is for a person, in time; it fails nothing
 _Found = tuple[Status, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One answer: what was looked at, how it is, and, unless it is well, the way out."""
-
-    check: str
-    of: Literal["liveness", "readiness"]
-    status: Status
-    said: str
-    way_out: str = ""
 
 
 class Examination:

@@ -35,17 +35,7 @@ def connect(where: str | Database) -> Engine:
     ``where``: an SQLAlchemy URL, or the section of the settings that has it. Its password is read anew for
     each connection, so that a changed one works at once.
     """
-    where = Database(url=where) if isinstance(where, str) else where
-    try:
-        parsed = make_url(where.url or "")
-        engine = _made(parsed, where.password)
-    except (ArgumentError, ImportError, KeyError) as error:
-        postgres = isinstance(error, ImportError) and "psycopg" in str(error)
-        raise SettingsError(
-            "A chave database.url não serve: não é um endereço de banco de dados que este programa conhece.",
-            "Instale o suporte a PostgreSQL: pip install 'athome-voip-monitor[postgres]'." if postgres
-            else "Deixe-a de fora para usar SQLite em state_dir, ou indique postgresql+psycopg://conta@host/banco.",
-        ) from None  # fmt: skip
+    engine = engine_of(Database(url=where) if isinstance(where, str) else where)
     try:
         with engine.begin() as connection:
             if is_postgresql(engine):
@@ -55,12 +45,25 @@ def connect(where: str | Database) -> Engine:
             upgrade(connection)
     except DatabaseError as error:
         raise StoreError(
-            f"O banco de dados {parsed.render_as_string()} não abre: {_said(error)}.",
+            f"O banco de dados {engine.url.render_as_string()} não abre: {_said(error)}.",
             "Confira se o servidor está no ar, a conta e a senha (database.password_file)."
             if is_postgresql(engine)
             else "Confira o disco e as permissões; uma cópia de segurança pode substituir o arquivo.",
         ) from None
     return engine
+
+
+def engine_of(where: Database) -> Engine:
+    """Return the way to the database, whatever its tables are. Raises SettingsError, StoreError."""
+    try:
+        return _made(make_url(where.url or ""), where.password)
+    except (ArgumentError, ImportError, KeyError) as error:
+        postgres = isinstance(error, ImportError) and "psycopg" in str(error)
+        raise SettingsError(
+            "A chave database.url não serve: não é um endereço de banco de dados que este programa conhece.",
+            "Instale o suporte a PostgreSQL: pip install 'athome-voip-monitor[postgres]'." if postgres
+            else "Deixe-a de fora para usar SQLite em state_dir, ou indique postgresql+psycopg://conta@host/banco.",
+        ) from None  # fmt: skip
 
 
 def is_postgresql(engine: Engine) -> bool:

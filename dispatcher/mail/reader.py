@@ -111,11 +111,11 @@ class _StartTls(imap_tools.BaseMailBox):
 def connect(imap: Imap) -> imap_tools.BaseMailBox:
     """Return a connection that is logged in. Raises MailboxError with the way out, or FAILURES."""
     password = imap.password()
-    box = _opened(imap)
+    box = opened(imap)
     try:
         for option in _KEEPALIVE:
             box.client.sock.setsockopt(*option)
-        _log_in(box, imap, password)
+        log_in(box, imap, password)
     except BaseException:
         disconnect(box)
         raise
@@ -131,7 +131,8 @@ def disconnect(box: imap_tools.BaseMailBox) -> None:
         box.client.shutdown()
 
 
-def _opened(imap: Imap) -> imap_tools.BaseMailBox:
+def opened(imap: Imap) -> imap_tools.BaseMailBox:
+    """Return a connection over verified TLS, before the login. Raises MailboxError with the way out."""
     server = f"{imap.host}:{imap.port}"
     try:
         context = ssl.create_default_context(cafile=str(imap.ca_file) if imap.ca_file else None)
@@ -159,10 +160,11 @@ def _opened(imap: Imap) -> imap_tools.BaseMailBox:
         ) from None
 
 
-def _log_in(box: imap_tools.BaseMailBox, imap: Imap, password: str) -> None:
-    log_in = box.login if password.isascii() else box.login_utf8
+def log_in(box: imap_tools.BaseMailBox, imap: Imap, password: str) -> None:
+    """Log in. Raises LoginError when the password is refused, or one of FAILURES."""
+    attempt = box.login if password.isascii() else box.login_utf8
     try:
-        log_in(imap.user, password, initial_folder=None)
+        attempt(imap.user, password, initial_folder=None)
     except (imap_tools.MailboxLoginError, imaplib.IMAP4.error) as error:
         if isinstance(error, imaplib.IMAP4.abort) or _TEMPORARY.search(str(error)):
             raise

@@ -57,6 +57,13 @@ RESULTS: dict[str, Entry] = {
     "audio.too_much.days": Entry(
         N_("São {count:number} dias; o limite de um pedido é {limit:number}. Nada foi copiado."), advice=_LESS
     ),
+    "audio.readable": Entry(
+        N_("As gravações podem ser lidas em {root}."), headline=N_("as gravações podem ser lidas")
+    ),
+    "audio.publishable": Entry(
+        N_("Os arquivos prontos podem ser publicados em {where}."),
+        headline=N_("os arquivos prontos podem ser publicados"),
+    ),
     "audio.bad_window": Entry(N_("O servidor não aceita este período."), advice=_PERIOD, rewrite=True),
     "audio.bad_window.order": Entry(N_("FIM vem antes de INICIO."), advice=_PERIOD),
     "audio.bad_window.future": Entry(N_("O período ainda está no futuro."), advice=_PERIOD),

@@ -75,6 +75,9 @@ RESULTS: dict[str, Entry] = {
         N_("O ramal {extension} está com o MAC {mac_after:mac} em todos os arquivos."),
         headline=N_("conferido, o MAC é esse"),
     ),
+    "mac_binding.readable": Entry(
+        N_("Os arquivos de MAC deste servidor podem ser lidos."), headline=N_("os arquivos podem ser lidos")
+    ),
     "mac_binding.not_bound": Entry(
         N_("O ramal {extension} não está com o MAC {mac_after:mac} em todos os arquivos."),
         confidential=_STORED,
@@ -224,5 +227,6 @@ NOTICES: dict[str, Entry] = {
     "mac_binding.reverse_failed": Entry(
         N_("O arimonitor não soube que a mudança foi desfeita e talvez ainda tenha o MAC novo: {error}")
     ),
+    "mac_binding.no_macs": Entry(N_("Nenhum ramal tem MAC em {file}.")),
     "mac_binding.not_pruned": Entry(N_("As cópias de segurança antigas não puderam ser apagadas: {error}")),
 }
