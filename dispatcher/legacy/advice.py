@@ -88,8 +88,10 @@ def steps(
         )
     if target.unready and any(machine.config or machine.tokens for machine in machines):
         yield Advice(
-            N_("Remetentes e tokens esperam: {0}"),
-            N_("Complete a configuração, ou instale com playbooks/site.yml, e repita este comando ali."),
+            N_("Remetentes e tokens esperam: {0}")
+            if target.settings_there
+            else N_("Remetentes e tokens esperam por uma instalação."),
+            N_("Complete a configuração, instale com playbooks/site.yml e repita este comando ali."),
             (target.unready.problem,),
         )
     elif config and not any(sender.privileged for sender in target.listed.values()):
