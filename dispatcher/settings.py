@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -36,6 +37,7 @@ _CHECKOUT = Path(__file__).resolve().parents[1]
 PROJECT = _CHECKOUT if (_CHECKOUT / "playbooks").is_dir() else Path(sys.prefix, "share", "athome")
 SHARED_LEASE = 60  # seconds: the shortest lease when several machines share the work
 DEFAULT_PATH = Path("/etc/athome/settings.yml")
+ARA_LOCAL = "local"  # runs.ara: recorded in the state folder, without a server
 
 
 def _beside_settings(path: Path, info: ValidationInfo) -> Path:
@@ -196,6 +198,22 @@ class Database(Section):
         return os.environ.get("ATHOME_DATABASE_PASSWORD", "").strip() or None
 
 
+def _recorder(value: str | None) -> str | None:
+    if value is None:
+        return None
+    if value != ARA_LOCAL and not re.fullmatch(r"https?://[^\s@/]+(/[^\s@]*)?", value):
+        raise ValueError(
+            "esperado: local, ou o endereço de um servidor ARA, por exemplo http://127.0.0.1:8000"
+        )
+    missing = [name for name in ("ara", "django") if find_spec(name) is None]
+    if "ara" in missing or (value == ARA_LOCAL and missing):
+        raise ValueError(
+            "o ARA não está instalado neste ambiente; instale requirements/runtime-ara.txt (docs/ARA.md),"
+            " ou tire a chave"
+        )
+    return value
+
+
 class Runs(Section):
     """How playbooks are run."""
 
@@ -208,6 +226,8 @@ class Runs(Section):
     tell_above_bytes: ByteSize = Field(ByteSize(200_000_000), description="the same by size, such as 200 MB")
     private_key_file: FilePath | None = None  # default: what ssh itself would take
     ssh_config_file: FilePath | None = None
+    # Where runs are recorded for web pages (docs/ARA.md): local, or an ARA server's address; null: nowhere.
+    ara: Annotated[str | None, AfterValidator(_recorder)] = None
 
 
 def _loopback(value: str | None) -> str | None:

@@ -28,6 +28,7 @@ from dispatcher.jobs import totals
 from dispatcher.jobs.audit import DAY, Audit
 from dispatcher.jobs.database import reading, transaction
 from dispatcher.jobs.schema import jobs, messages, outbox
+from dispatcher.runs import ara
 from dispatcher.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Housekeeping:
         self._audit_days = settings.mail.audit_days if settings.mail else 365
         self._retention = settings.retention
         self._runs = settings.state_dir / "runs"
+        self._settings = settings
 
     def run(self, stop: Event) -> None:
         """Purge at once and then every day, until told to stop."""
@@ -108,6 +110,7 @@ class Housekeeping:
                 connection.execute(update(jobs).where(jobs.c.id == number).values(report=report))
             folders = list(self._old_folders(connection, now))
         runs = sum(map(_removed, folders))
+        ara.forget(self._settings)
         return Purged(mails=mails, jobs=gone, replies=replies, texts=texts, links=len(expired), runs=runs)
 
     def _purge_jobs(self, now: float) -> int:

@@ -25,7 +25,7 @@ from ansible_runner import RunnerConfig
 
 from dispatcher.commands import Command
 from dispatcher.errors import RunLostError
-from dispatcher.runs import guard
+from dispatcher.runs import ara, guard
 from dispatcher.runs.environment import clean_environment
 from dispatcher.runs.events import host_result, progress
 from dispatcher.runs.heartbeat import beating
@@ -35,7 +35,8 @@ from dispatcher.settings import PROJECT, Settings, credential
 
 log = logging.getLogger(__name__)
 
-_FRESH = "-o ControlMaster=auto -o ControlPersist=10s -o ConnectTimeout=10"
+# Without BatchMode, SSH would ask the terminal that Ansible Runner gives it whether to trust a new key.
+_FRESH = "-o BatchMode=yes -o ControlMaster=auto -o ControlPersist=10s -o ConnectTimeout=10"
 
 
 class Runner:
@@ -187,6 +188,7 @@ class Runner:
     def _environment(self) -> dict[str, str]:
         runs, state = self._settings.runs, self._settings.state_dir
         environment = clean_environment() | {"ANSIBLE_HOME": str(state / "ansible")}
+        environment |= ara.environment(self._settings)
         if runs.private_key_file:
             environment["ANSIBLE_PRIVATE_KEY_FILE"] = str(credential(runs.private_key_file))
         if runs.ssh_config_file:
