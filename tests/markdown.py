@@ -7,6 +7,11 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+from dispatcher.settings import PROJECT
+
+# What people read to use the project. CONTRIBUTING.md is followed by a test of its own.
+DOCUMENTS = ("README.md", "lab/README.md", *sorted(f"docs/{file.name}" for file in PROJECT.glob("docs/*.md")))
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -22,7 +27,7 @@ class Block:
         return f"{self.document}:{self.line}"
 
 
-def blocks(path: Path, root: Path) -> list[Block]:
+def blocks(path: Path) -> list[Block]:
     """Return the code blocks of a document in their order."""
     found, before = [], ""
     for token in MarkdownIt().enable("table").parse(path.read_text()):
@@ -30,6 +35,6 @@ def blocks(path: Path, root: Path) -> list[Block]:
             before = token.content
         elif token.type in ("fence", "code_block"):
             line = (token.map or [0])[0] + 1
-            name = str(path.relative_to(root))
+            name = str(path.relative_to(PROJECT))
             found.append(Block(name, line, token.info.strip(), token.content, before))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
 from functools import partial
@@ -87,12 +88,13 @@ def audit(
     _print(found, settings, as_json=as_json)
     if not found and not as_json and not follow:
         click.echo(language().gettext("Nenhum e-mail."), err=True)
-    while follow:
-        last = found[-1].id if found else 0
-        time.sleep(1)
-        if newer := find(after=last, limit=1_000_000):
-            _print(newer, settings, as_json=as_json)
-            found = newer
+    with suppress(KeyboardInterrupt):  # the usual end of it, and no mistake
+        while follow:
+            last = found[-1].id if found else 0
+            time.sleep(1)
+            if newer := find(after=last, limit=1_000_000):
+                _print(newer, settings, as_json=as_json)
+                found = newer
 
 
 def _purge(kept: Audit, settings: Settings) -> None:

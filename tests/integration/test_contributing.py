@@ -27,7 +27,7 @@ def followed(lab, tmp_path_factory) -> tuple[Path, list[str]]:
         shutil.copy2(PROJECT / name, folder / name)
     (folder / ".venv").symlink_to(BIN.parent)
     commands = []
-    for block in blocks(PROJECT / "CONTRIBUTING.md", PROJECT):
+    for block in blocks(PROJECT / "CONTRIBUTING.md"):
         named = re.findall(r"`([\w/.]+/[\w.]+)`[^`]*:$", block.before)
         if block.language == "sh":
             commands += block.text.splitlines()

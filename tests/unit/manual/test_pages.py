@@ -31,7 +31,7 @@ def test_a_page_is_what_the_program_is(name):
 def subjects() -> list[str]:
     """Every subject of COMANDOS.md that can be copied."""
     text = (PROJECT / "docs/COMANDOS.md").read_text()
-    return re.findall(r"(?m)^    (?:Assunto: +)?\[7E57C0DE\] (.+)$", text)
+    return re.findall(r"(?m)^    \[7E57C0DE\] (.+)$", text)
 
 
 @pytest.mark.parametrize("subject", subjects())
