@@ -34,7 +34,7 @@ def weak(
         if password and target.password_there and target.password == password[1].value:
             yield Advice(
                 N_("{0} ainda tem a senha do sistema anterior."),
-                N_("Troque-a no provedor e grave a nova ali e em smtp-password: vale na próxima conexão."),
+                N_("Troque-a no provedor, grave a nova ali e em smtp-password, e reinicie o serviço."),
                 (target.password_file,),
             )
     if tokens:

@@ -26,12 +26,7 @@ class Source:
 
     name: str
     text: str = field(repr=False)
-    mode: int
-
-    @property
-    def exposed(self) -> bool:
-        """Whether others than its owner may read it."""
-        return bool(self.mode & 0o077)
+    exposed: bool  # others than its owner may reach and read it
 
 
 def read(path: Path) -> Source | None:
@@ -43,6 +38,7 @@ def read(path: Path) -> Source | None:
             if not stat.S_ISREG(found.st_mode):
                 raise LegacyError(f"{path} não é um arquivo.", "Copie o arquivo antigo para esse lugar.")
             content = file.read(_LIMIT + 1)
+            reached = path.parent.stat().st_mode & 0o011
     except FileNotFoundError:
         return None
     except IsADirectoryError:
@@ -50,11 +46,11 @@ def read(path: Path) -> Source | None:
     except OSError as error:
         raise LegacyError(
             f"Não é possível ler {path}: {error.strerror}.",
-            "Dê à conta que roda este comando o direito de ler a pasta e o arquivo.",
+            "Dê à conta que roda este comando o direito de ler a pasta (com sudo athome, é a conta athome).",
         ) from None
     if len(content) > _LIMIT:
         raise LegacyError(f"{path} tem mais de 1 MB: não é do programa anterior.", "Confira a pasta.")
-    return Source(str(path), decoded(content), found.st_mode)
+    return Source(str(path), decoded(content), bool(reached and found.st_mode & 0o077))
 
 
 def decoded(content: bytes) -> str:

@@ -127,6 +127,8 @@ def test_weak_spots_are_named_with_what_to_do(move):
     assert f"shred -u {config}\n" in said
     assert f"athome tokens issue ENDEREÇO) e apague: shred -u {tokens}\n" in said
     assert f"chmod 600 {config}\n" in said
+    config.parent.chmod(0o700)
+    assert "chmod 600" not in move("--check")
     assert "não por um endereço: gv3p." in said
     assert "Falta na configuração: imap.user, smtp.user, mail.address." in said
     assert "não dizia onde estão audio, audio2." in said
