@@ -21,9 +21,7 @@ def look(case: Case, chart: Chart) -> None:
     here = datetime.now(timezone.utc).astimezone(case.settings.zone)
     chart.ok("zone", _("{0}: agora são {1}.").format(case.settings.timezone, f"{here:%d/%m/%Y %H:%M}"))
     _synchronised(case, chart)
-    differences = {
-        look.host: off for look in case.fleet.seen().of("server") if (off := offset(look)) is not None
-    }
+    differences = {look.host: off for look in case.fleet.seen().servers if (off := offset(look)) is not None}
     _compared(case, chart, differences)
 
 

@@ -18,7 +18,9 @@ from dispatcher.settings import PROJECT, Settings
 
 SECONDS = 90  # for the whole run: one SSH time-out, one of a bucket, and time to spare
 _PLAYBOOK = "doctor.yml"
-_VARIABLES = "The roles' variables"  # the task of doctor.yml that settles them
+# Its tasks: the one that settles variables, and those that collectors are asked by.
+_VARIABLES = "The roles' variables"
+_RECORDINGS = ("See whether the recordings can be read", "See whether an archive could be published")
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Look:
     result: HostResult
     words: str
     during: tuple[float, float]
-    collector: str = ""  # the host that the task was given to, when it is another one
+    of_recordings: bool  # asked of whoever collects them, which is another host, or this machine
 
 
 @dataclass
@@ -40,9 +42,15 @@ class Seen:
     unsettled: dict[str, str] = field(default_factory=dict)  # host → why its variables cannot be filled in
     looks: list[Look] = field(default_factory=list)
 
-    def of(self, area: str) -> list[Look]:
-        """Return what was said with codes of this area."""
-        return [look for look in self.looks if look.result.code.startswith(f"{area}.")]
+    @property
+    def recordings(self) -> list[Look]:
+        """What was said of the recordings and the archives of a host."""
+        return [look for look in self.looks if look.of_recordings]
+
+    @property
+    def servers(self) -> list[Look]:
+        """What the hosts themselves said."""
+        return [look for look in self.looks if not look.of_recordings]
 
     def hear(self, event: Mapping[str, Any]) -> None:
         """Take in one event of Ansible Runner's."""
@@ -55,10 +63,9 @@ class Seen:
                 self.unsettled[data["host"]] = str(result.get("msg", ""))
             return
         if found := host_result(event):
-            given_to = (result.get("_ansible_delegated_vars") or {}).get("ansible_delegated_host", "")
             words = str(result.get("module_stderr") or result.get("msg") or "")
             during = _moment(data.get("start")), _moment(data.get("end"))
-            self.looks.append(Look(found.host, found, words, during, given_to))
+            self.looks.append(Look(found.host, found, words, during, data.get("task") in _RECORDINGS))
 
 
 class Fleet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dispatcher.health.doctor.case import Case
 from dispatcher.health.doctor.chart import Chart
 from dispatcher.health.doctor.fleet import Look
+from dispatcher.health.doctor.unreachable import unreachable
 from dispatcher.i18n import N_
 from dispatcher.replies.measures import size
 from dispatcher.replies.visible import visible
@@ -37,7 +38,7 @@ def look(case: Case, chart: Chart) -> None:
     _ = case.words.gettext
     with chart.step("recordings"):
         order = list(case.inventory.read().variables)
-        looks = sorted(case.fleet.seen().of("audio"), key=lambda look: order.index(look.host))
+        looks = sorted(case.fleet.seen().recordings, key=lambda look: order.index(look.host))
     if not looks:
         chart.ok("recordings", _("Nenhum servidor tem gravações a reunir (audios_from)."))
     for look in looks:
@@ -46,14 +47,20 @@ def look(case: Case, chart: Chart) -> None:
         elif look.result.code == "audio.publishable":
             where = look.result.data.get("where", "")
             chart.ok("publish", _("Arquivos prontos: {0} aceita, e o link abre.").format(where))
+        elif look.result.code == "host.unreachable":
+            unreachable(case, chart, look, _collector(case, look))
         else:
             _refused(case, chart, look)
+
+
+def _collector(case: Case, look: Look) -> str:
+    return str(case.inventory.read().variables[look.host].get("audios_from", ""))
 
 
 def _readable(case: Case, chart: Chart, look: Look) -> None:
     _ = case.words.gettext
     data, place = look.result.data, look.result.data.get("root", "")
-    where = f"{look.collector}:{place}" if "free" in data else place
+    where = f"{_collector(case, look)}:{place}" if "free" in data else place
     if data.get("empty"):
         chart.warning(
             look.host, _("Gravações de {0}: {1} está vazio.").format(look.host, where),

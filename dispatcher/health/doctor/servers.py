@@ -42,10 +42,10 @@ def look(case: Case, chart: Chart) -> None:
     with chart.step("inventory"):
         inventory = case.inventory.read()
     with chart.step("servers"):
-        looks = case.fleet.seen().looks
+        looks = case.fleet.seen().servers
     for host in inventory.variables:
         for look in looks:
-            if look.host == host and not look.result.code.startswith("audio."):
+            if look.host == host:
                 _one(case, chart, look)
     _silent(case, chart, [host for host in inventory.variables if host not in {look.host for look in looks}])
 
@@ -53,7 +53,7 @@ def look(case: Case, chart: Chart) -> None:
 def _one(case: Case, chart: Chart, look: Look) -> None:
     code = look.result.code
     if code == "host.unreachable":
-        unreachable(case, chart, look)
+        unreachable(case, chart, look, look.host)
     elif found := _WELL.get(code):
         found(case, chart, look)
     else:

@@ -59,10 +59,9 @@ _REASONS = {
 _OTHERWISE = N_("Tente à mão, com a conta do serviço:"), "ssh{port} {user}@{address}"
 
 
-def unreachable(case: Case, chart: Chart, look: Look) -> None:
-    """Note it, once for each server; where the recordings were meant, the server is their collector."""
+def unreachable(case: Case, chart: Chart, look: Look, host: str) -> None:
+    """Note it of the host that did not answer, once."""
     _ = case.words.gettext
-    host = look.collector or look.host
     if any(finding.check == host and finding.status == "failing" for finding in chart.findings):
         return
     variables = case.inventory.read().variables.get(host, {})
