@@ -15,6 +15,7 @@ import click
 from dispatcher import __version__
 from dispatcher.cli.audit import audit
 from dispatcher.cli.backup import backup, restore
+from dispatcher.cli.completion import completion
 from dispatcher.cli.doctor import doctor
 from dispatcher.cli.explain import explain
 from dispatcher.cli.health import health
@@ -68,6 +69,7 @@ for command in (
     backup,
     restore,
     import_legacy,
+    completion,
 ):
     athome.add_command(command)
 
