@@ -116,8 +116,8 @@ FAULTS = {
     "a bucket that is none": ("s3", "Arquivos prontos: .*NoSuchBucket", "corrija o nome"),
     "a stopped fail2ban": ("servers", "gv1p: O fail2ban não responde", "systemctl start fail2ban"),
     "a missing file": ("servers", f"gv2p: O arquivo {MACS} não pôde ser usado", "mac_binding_files"),
-    "no way to arimonitor": ("servers", "gv2p: o arimonitor não pode .*no such program", "mac_binding_notify"),
-    "an unknown key": ("servers", "gv3p: a chave .* não está em known_hosts", r"\nssh-keyscan 192\.0\.2\.13 >> /"),
+    "no way to arimonitor": ("servers", "gv2p: o arimonitor .*no such program", "mac_binding_notify"),
+    "an unknown key": ("servers", "gv3p: a chave .* em known_hosts", r"\nssh-keyscan 192\.0\.2\.13 >> /"),
     "a closed port": ("servers", "voip3: o servidor recusa", r"ansible_port no inventário \(agora 2222\)"),
 }  # fmt: skip
 

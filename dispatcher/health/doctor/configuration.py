@@ -23,7 +23,7 @@ def look(case: Case, chart: Chart) -> None:
     chart.ok("file", _("{0} está em ordem.").format(case.path))
     _settings_file(case, chart)
     for check, path, variable in secrets(case.settings):
-        _secret(case, chart, check, path, variable)
+        secret(case, chart, check, path, variable)
     _tokens(case, chart)
     if case.settings.mail and case.settings.mail.authentication == "results_only":
         chart.warning(
@@ -60,7 +60,8 @@ def _settings_file(case: Case, chart: Chart) -> None:
     _owner(case, chart, "file.owner", case.path, about.st_uid)
 
 
-def _secret(case: Case, chart: Chart, check: str, path: Path, variable: str) -> None:
+def secret(case: Case, chart: Chart, check: str, path: Path, variable: str = "") -> None:
+    """Note whether a secret is there, and whose. ``check`` names the key that says where it is."""
     _ = case.words.gettext
     if variable and os.environ.get(variable, "").strip():
         chart.ok(check, _("{0}: vem da variável {1}.").format(check, variable))

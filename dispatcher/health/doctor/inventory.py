@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import difflib
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from dispatcher.commands import COMMANDS
 from dispatcher.health.doctor.case import Case
 from dispatcher.health.doctor.chart import Chart
+from dispatcher.health.doctor.configuration import secret
 from dispatcher.health.doctor.specification import unknown, wrong
 from dispatcher.inventory import Inventory
 from dispatcher.replies.visible import visible
 
 GROUPS = ("sip_servers", "checkip_servers", "macchange_servers", "audio_servers", "dispatchers")
 _ANSIBLES = ("all", "ungrouped")
+_KEY = "ansible_ssh_private_key_file"
 _ROLES = {
     "checkip_servers": "fail2ban_access",
     "macchange_servers": "mac_binding",
@@ -45,10 +48,23 @@ def look(case: Case, chart: Chart) -> None:
     for host, variables in seen.variables.items():
         _variables(case, chart, inventory, host, variables)
     _confirmed(case, chart, inventory, seen.variables)
+    for check, path in _secrets(inventory, seen.variables):
+        secret(case, chart, check, path)
     if all(finding.status == "ok" for finding in chart.findings):
         count = len(inventory.variables)
         said = case.words.ngettext("{0} servidor, sem erros.", "{0} servidores, sem erros.", count)
         chart.ok("inventory", said.format(count))
+
+
+def _secrets(inventory: Inventory, variables: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Path]]:
+    """Yield each file with keys that the inventory names, once."""
+    named = [(_KEY, found.get(_KEY)) for found in inventory.variables.values()]
+    for name in ("audio_collection_source", "audio_collection_publish"):
+        where = [(found.get(name) or {}).get("credentials_file") for found in variables.values()]
+        named += [(f"{name}.credentials_file", path) for path in where]
+    for name, path in dict.fromkeys(named):
+        if path and "{{" not in str(path):
+            yield name, Path(str(path)).expanduser()
 
 
 def _groups(case: Case, chart: Chart, inventory: Inventory) -> None:
