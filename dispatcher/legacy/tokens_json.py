@@ -9,6 +9,7 @@ from typing import Any
 from dispatcher.i18n import N_
 from dispatcher.legacy.documents import entries
 from dispatcher.legacy.rows import Wrong
+from dispatcher.replies.visible import visible
 
 NAME = "tokens.json"
 _EXAMPLE = '{"tokens": [{"token": "7E57C0DE", "description": "…", "enabled": true}]}'
@@ -44,7 +45,7 @@ def parse(text: str, name: str) -> OldTokens:
             wrong.append(Wrong(str(item), "token", problem))
             continue
         others = tuple(str(key) for key in entry if key not in _FIELDS)
-        description = str(entry.get("description") or "")
+        description = visible(str(entry.get("description") or ""))
         taken.append(OldToken(item, entry["token"].upper(), description, entry.get("enabled", True), others))
     return OldTokens(tuple(taken), unknown, tuple(wrong))
 

@@ -70,11 +70,13 @@ def test_what_is_no_such_file_is_said_with_an_example(text, words):
 
 
 def test_unknown_keys_are_kept_for_the_account():
-    """At the top and in an entry."""
-    text = '{"tokens": [{"token": "7e57c0de", "owner": "x"}], "version": 2}'
+    """At the top and in an entry. A description has no characters that a database refuses."""
+    text = (
+        '{"tokens": [{"token": "7e57c0de", "owner": "x", "description": "a\\u0000\\ud800b"}], "version": 2}'
+    )
     found = tokens_json.parse(text, "tokens.json")
-    assert (("version",), ("owner",), "7E57C0DE") == (
-        found.unknown, found.tokens[0].unknown, found.tokens[0].token,
+    assert (("version",), ("owner",), "7E57C0DE", "ab") == (
+        found.unknown, found.tokens[0].unknown, found.tokens[0].token, found.tokens[0].description,
     )  # fmt: skip
     assert "7E57" not in repr(found)
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dispatcher.legacy.files import decoded
@@ -70,6 +70,7 @@ def test_what_is_no_pair_is_named(line):
 
 
 @given(VALUES.filter(lambda text: not re.search(r"^\s|\s$|[\"']", text)))
+@example("a #b")
 def test_a_password_keeps_its_hash(password):
     """What would be a comment elsewhere is part of a password that is not quoted."""
     assert password.strip(" \t") == parse(f"EMAIL_PASSWORD={password}").value("EMAIL_PASSWORD")
