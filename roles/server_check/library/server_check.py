@@ -58,8 +58,8 @@ def program(spec, _seconds):
         if os.path.isfile(path):
             if os.access(path, os.X_OK):
                 return
-            raise Missing("%s may not be run" % path)
-    raise Missing("%s: no such program" % name)
+            raise Missing(u"%s may not be run" % to_text(path))
+    raise Missing(u"%s: no such program" % to_text(name))
 
 
 def port(spec, seconds):
@@ -72,7 +72,8 @@ def port(spec, seconds):
         number = at.port or (443 if at.scheme == "https" else 80)
         socket.create_connection((at.hostname or "", number), seconds).close()
     except (EnvironmentError, ValueError) as error:
-        raise Missing("%s: %s" % (to_text(spec.get("url") or ""), getattr(error, "strerror", None) or error))
+        why = to_text(getattr(error, "strerror", None) or str(error))
+        raise Missing(u"%s: %s" % (to_text(spec.get("url") or ""), why))
 
 
 def first_line(path):
@@ -81,8 +82,8 @@ def first_line(path):
             if file.readline().strip():
                 return
     except EnvironmentError as error:
-        raise Missing("%s: %s" % (path, error.strerror))
-    raise Missing("%s has no first line" % path)
+        raise Missing(u"%s: %s" % (to_text(path), to_text(error.strerror)))
+    raise Missing(u"%s has no first line" % to_text(path))
 
 
 def unit(spec, seconds):
@@ -93,14 +94,14 @@ def unit(spec, seconds):
             process = subprocess.Popen(["systemctl", "show", "--property=ActiveState", "--", name],
                                        stdin=nothing, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     except EnvironmentError as error:
-        raise Missing("systemctl: %s" % error.strerror)
+        raise Missing(u"systemctl: %s" % to_text(error.strerror))
     timer = threading.Timer(seconds, process.kill)
     timer.start()
     out, err = process.communicate()
     timer.cancel()
     state = to_text(out).strip().rpartition(u"=")[2]
     if state != u"active":
-        raise Missing("%s: %s" % (name, state or to_text(err).strip() or "systemctl gave no answer"))
+        raise Missing(u"%s: %s" % (to_text(name), state or to_text(err).strip() or u"systemctl gave no answer"))
 
 
 WAYS = {"command": program, "http": port, "ari": port, "systemd": unit, "none": lambda _spec, _seconds: None}
