@@ -1,14 +1,15 @@
-"""What a role says of itself: in README, argument specs, defaults, documentation of its module, code."""
+"""What a role says of its module: in README, argument specs, documentation, code."""
 
 from __future__ import annotations
 
 import ast
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.roles.readme import specs
 
 
 class Documents:
@@ -17,38 +18,13 @@ class Documents:
     def __init__(self, folder: Path, short: str) -> None:
         self.name, self.short = folder.name, short
         self.readme = (folder / "README.md").read_text()
-        specs = yaml.safe_load((folder / "meta/argument_specs.yml").read_text())
-        self.specs: dict[str, dict[str, Any]] = specs["argument_specs"]["main"]["options"]
-        self.defaults: dict[str, Any] = yaml.safe_load((folder / "defaults/main.yml").read_text())
+        self.specs = specs(folder)
         module = folder / "library" / f"{self.name}.py"
         self.source = module.read_text()
         documentation = yaml.safe_load(module.with_suffix(".yml").read_text())["DOCUMENTATION"]
         self.options: dict[str, dict[str, Any]] = documentation["options"]
         (task,) = yaml.safe_load((folder / "tasks/main.yml").read_text())
         self.passed: dict[str, str] = task[self.name]
-
-    def rows_of_variables(self) -> list[str]:
-        """The README's rows of the role's variables."""
-        return re.findall(rf"(?m)^\| `{self.name}_.*$", self.readme)
-
-    def variables(self) -> list[str]:
-        """The same rows as the argument specs would have them."""
-        return [
-            f"| `{name}` | {spec['type']} | {default(spec)} | {spec['description']} |"
-            for name, spec in self.specs.items()
-        ]
-
-    def rows_below(self, words: str) -> list[str]:
-        """The rows of the README's table that follows these words."""
-        table = self.readme.split(f"\n{words}\n\n", 1)[1].split("\n\n")[0]
-        return table.splitlines()[2:]
-
-    def keys(self, variable: str) -> list[str]:
-        """Such rows for the keys of a variable, as the argument specs would have them."""
-        return [
-            f"| `{name}` | {spec['type']} | {spec['description']} |"
-            for name, spec in self.specs[variable]["options"].items()
-        ]
 
     def listed(self, kind: str) -> set[str]:
         """The codes in the README's table of this kind (Code or Notice)."""
@@ -99,15 +75,3 @@ def texts(node: ast.expr) -> set[str]:
 
 def name_of(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-
-
-def default(spec: dict[str, Any]) -> str:
-    """A variable's default as the README writes it."""
-    if spec.get("required"):
-        return "required"
-    value = spec["default"]
-    if isinstance(value, list) and value:
-        return "see `defaults/main.yml`"
-    if isinstance(value, str):
-        return f"`{value}`" if value else "empty"
-    return f"`{json.dumps(value)}`"

@@ -80,7 +80,8 @@ def to_native(value):
 # ----------------------------------------------------------------------------------------------- window
 
 MINUTE = "%Y-%m-%d %H:%M"
-HOUR, DAY = 3600, 86400
+HOUR = 3600
+DAY = 86400
 
 
 def window(start, end, zone, most_days, now):

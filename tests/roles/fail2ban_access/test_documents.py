@@ -1,4 +1,4 @@
-"""README, argument specs, defaults, documentation and code of the role say the same."""
+"""README, argument specs, documentation and code of the role say the same."""
 
 import pytest
 
@@ -6,17 +6,6 @@ from tests.roles.documents import Documents
 from tests.roles.fail2ban_access.servers import ROLE
 
 ROLE_SAYS = Documents(ROLE, "fail2ban")
-
-
-def test_readme_has_the_variables_of_the_specs():
-    """Each variable's row in the README has the type, default and words of the argument specs."""
-    assert ROLE_SAYS.variables() == ROLE_SAYS.rows_of_variables()
-
-
-def test_defaults_are_those_of_the_specs():
-    """defaults/main.yml has exactly the optional variables, with the specs' values."""
-    optional = {name: spec["default"] for name, spec in ROLE_SAYS.specs.items() if "default" in spec}
-    assert optional == ROLE_SAYS.defaults
 
 
 def test_module_documentation_and_code_have_the_same_arguments(module):

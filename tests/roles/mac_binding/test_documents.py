@@ -1,4 +1,4 @@
-"""README, argument specs, defaults, documentation and code of the role say the same."""
+"""README, argument specs, documentation and code of the role say the same."""
 
 import pytest
 
@@ -6,30 +6,6 @@ from tests.roles.documents import Documents
 from tests.roles.mac_binding.machine import ROLE
 
 ROLE_SAYS = Documents(ROLE, "mac_binding")
-
-
-def test_readme_has_the_variables_of_the_specs():
-    """Each variable's row in the README has the type, default and words of the argument specs."""
-    assert ROLE_SAYS.variables() == ROLE_SAYS.rows_of_variables()
-
-
-@pytest.mark.parametrize(
-    ("variable", "above"),
-    [
-        ("mac_binding_files", "An item of `mac_binding_files`:"),
-        ("mac_binding_notify", "`mac_binding_notify`:"),
-        ("mac_binding_verify", "`mac_binding_verify`:"),
-    ],
-)
-def test_readme_has_the_keys_of_the_specs(variable, above):
-    """Each key's row in the README has the type and words of the argument specs."""
-    assert ROLE_SAYS.keys(variable) == ROLE_SAYS.rows_below(above)
-
-
-def test_defaults_are_those_of_the_specs():
-    """defaults/main.yml has exactly the optional variables, with the specs' values."""
-    optional = {name: spec["default"] for name, spec in ROLE_SAYS.specs.items() if "default" in spec}
-    assert optional == ROLE_SAYS.defaults
 
 
 def test_module_documentation_and_code_have_the_same_arguments(module):

@@ -1,4 +1,4 @@
-"""README, argument specs, defaults, documentation and code of the role say the same."""
+"""README, argument specs, documentation and code of the role say the same."""
 
 import pytest
 
@@ -14,11 +14,6 @@ def test_module_documentation_and_code_have_the_same_arguments(module):
     assert module.DEFAULTS == {name: option["default"] for name, option in options.items()}
     assert {name: f"{{{{ server_check_{name} }}}}" for name in options} == ROLE_SAYS.passed
     assert {f"server_check_{name}" for name in options} == set(ROLE_SAYS.specs)
-
-
-def test_defaults_are_those_of_the_specs():
-    """defaults/main.yml has every variable, with the specs' values."""
-    assert {name: spec["default"] for name, spec in ROLE_SAYS.specs.items()} == ROLE_SAYS.defaults
 
 
 def test_readme_lists_every_way(module):
