@@ -15,7 +15,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-REQUIREMENTS = ("build.txt", "runtime.txt", "runtime-postgres.txt")
+REQUIREMENTS = ("build.txt", "runtime.txt", "runtime-postgres.txt", "runtime-ara.txt")
 
 
 def built(source: Path, folder: Path) -> Path:
