@@ -70,7 +70,7 @@ def _answer(findings: list[Finding], *, as_json: bool) -> None:
         answer = {"ok": not count, "findings": [asdict(finding) for finding in findings]}
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         return
-    _, plural = language().gettext, language().ngettext
+    _, _plural = language().gettext, language().ngettext
     console = Console(highlight=False)
     for area, found in groupby(findings, key=lambda finding: finding.of):
         console.print(_(AREAS[area]), style="bold")
@@ -79,8 +79,8 @@ def _answer(findings: list[Finding], *, as_json: bool) -> None:
     warnings = sum(finding.status == "warning" for finding in findings)
     console.print()
     console.print(
-        plural("{0} problema", "{0} problemas", count).format(count)
-        + ", " + plural("{0} aviso", "{0} avisos", warnings).format(warnings) + "."
+        _plural("{0} problema", "{0} problemas", count).format(count)
+        + ", " + _plural("{0} aviso", "{0} avisos", warnings).format(warnings) + "."
     )  # fmt: skip
 
 

@@ -45,8 +45,7 @@ def look(case: Case, chart: Chart) -> None:
             _("Corrija a variável no inventário; veja todas:")
             + f"\nansible-inventory -i {case.settings.inventory} --host {host}",
         )  # fmt: skip
-    for host, variables in seen.variables.items():
-        _variables(case, chart, inventory, host, variables)
+    _variables(case, chart, inventory, seen.variables)
     _confirmed(case, chart, inventory, seen.variables)
     for check, path in _secrets(inventory, seen.variables):
         secret(case, chart, check, path)
@@ -129,18 +128,23 @@ def _collector(case: Case, chart: Chart, inventory: Inventory, host: str) -> Non
 
 
 def _variables(
-    case: Case, chart: Chart, inventory: Inventory, host: str, variables: Mapping[str, Any]
+    case: Case, chart: Chart, inventory: Inventory, variables: Mapping[str, Mapping[str, Any]]
 ) -> None:
+    """Say each mistake once, of all servers that have it: most stand in a group's file."""
     _ = case.words.gettext
+    mistakes: dict[tuple[str, str, str], list[str]] = {}
     for group, role in _ROLES.items():
-        if host not in inventory.groups.get(group, ()):
-            continue
         readme = _("As variáveis e seus valores: roles/{0}/README.md").format(role)
-        for name, meant in unknown(role, variables):
-            way_out = _("Quis dizer {0}?").format(meant) if meant else readme
-            chart.failing(name, _("{0}: a variável {1} não existe.").format(host, name), way_out)
-        for words in wrong(role, variables):
-            chart.failing(role, f"{host}: {visible(words)}", readme)
+        for host in inventory.groups.get(group, ()):
+            found = variables.get(host, {})
+            for name, meant in unknown(role, found):
+                way_out = _("Quis dizer {0}?").format(meant) if meant else readme
+                said = _("a variável {0} não existe.").format(name)
+                mistakes.setdefault((name, said, way_out), []).append(host)
+            for words in wrong(role, found):
+                mistakes.setdefault((role, visible(words), readme), []).append(host)
+    for (check, said, way_out), hosts in mistakes.items():
+        chart.failing(check, f"{', '.join(hosts)}: {said}", way_out)
 
 
 def _confirmed(

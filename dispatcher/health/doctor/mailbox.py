@@ -56,7 +56,7 @@ def lacking(offered: Collection[str]) -> list[str]:
 
 
 def _inbox(case: Case, chart: Chart, box: imap_tools.BaseMailBox, imap: Imap) -> None:
-    _, plural = case.words.gettext, case.words.ngettext
+    _, _plural = case.words.gettext, case.words.ngettext
     try:
         box.folder.set(imap.inbox, readonly=True)
         waiting = box.folder.status(imap.inbox, ["MESSAGES"])["MESSAGES"]
@@ -66,7 +66,7 @@ def _inbox(case: Case, chart: Chart, box: imap_tools.BaseMailBox, imap: Imap) ->
             _("Corrija imap.inbox na configuração."),
         )  # fmt: skip
         return
-    said = plural("{0}: {1} e-mail espera.", "{0}: {1} e-mails esperam.", waiting)
+    said = _plural("{0}: {1} e-mail espera.", "{0}: {1} e-mails esperam.", waiting)
     chart.ok("inbox", said.format(imap.inbox, waiting))
 
 

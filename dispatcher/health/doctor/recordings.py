@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from dispatcher.health.doctor.case import Case
 from dispatcher.health.doctor.chart import Chart
 from dispatcher.health.doctor.fleet import Look
@@ -10,6 +12,8 @@ from dispatcher.i18n import N_
 from dispatcher.replies.measures import size
 from dispatcher.replies.visible import visible
 
+_PUBLISHING = ("audio.publishable", "audio.publish_failed", "audio.no_space", "audio.no_source")
+_ERROR = re.compile(r"An error occurred \((\w+)\) when calling the \w+ operation")
 _FULL = 0.05  # of a disk, below which recordings may soon be lost
 # What S3 and its library say → what to do. The first that occurs counts.
 _WAYS_OUT = {
@@ -38,7 +42,9 @@ def look(case: Case, chart: Chart) -> None:
     _ = case.words.gettext
     with chart.step("recordings"):
         order = list(case.inventory.read().variables)
-        looks = sorted(case.fleet.seen().recordings, key=lambda look: order.index(look.host))
+        looks = sorted(
+            case.fleet.seen().recordings, key=lambda look: (_publishing(look), order.index(look.host))
+        )
     if not looks:
         chart.ok("recordings", _("Nenhum servidor tem gravações a reunir (audios_from)."))
     for look in looks:
@@ -79,13 +85,19 @@ def _refused(case: Case, chart: Chart, look: Look) -> None:
     _ = case.words.gettext
     words = str(look.result.data.get("error") or look.words)
     missing = ", ".join(look.result.data.get("missing") or ())
-    publishing = look.result.code in ("audio.publish_failed", "audio.no_space", "audio.no_source")
+    publishing = _publishing(look)
     if missing:
         said, way_out = _("Falta no inventário: {0}.").format(missing), _("Preencha: {0}").format(missing)
     else:
-        said = visible(words)
+        said = visible(_ERROR.sub(r"\1", words))
         way_out = next((_(text) for sign, text in _WAYS_OUT.items() if sign in words), "") or _(
             "Confira audio_collection_source, audio_collection_publish e o lugar das gravações."
         )
     title = _("Arquivos prontos") if publishing else _("Gravações de {0}").format(look.host)
-    chart.failing("publish" if publishing else look.host, f"{title}: {said}", way_out)
+    place = look.result.data.get("where" if publishing else "root", "")
+    said = f"{title}: {place}: {said}" if place and place not in said else f"{title}: {said}"
+    chart.failing("publish" if publishing else look.host, said, way_out)
+
+
+def _publishing(look: Look) -> bool:
+    return look.result.code in _PUBLISHING

@@ -75,6 +75,9 @@ def _wrong(case: Case, chart: Chart, look: Look) -> None:
         )  # fmt: skip
         return
     said = sentence(code, look.result.data, case.language)
+    if code == "mac_binding.file_error":  # to whoever sent a command it says that nothing was changed
+        data = look.result.data
+        said = _("{0} não pode ser lido: {1}.").format(data.get("file"), data.get("error"))
     by_hand = f"{_(_OTHERWISE)}\n{case.fleet.by_hand()} --limit {look.host}"
     chart.failing(look.host, f"{look.host}: {said}", _(_WAYS_OUT[code]) if code in _WAYS_OUT else by_hand)
 
@@ -120,9 +123,9 @@ def _fail2ban(case: Case, chart: Chart, look: Look) -> None:
 
 
 def _macs(case: Case, chart: Chart, look: Look) -> None:
-    _, plural = case.words.gettext, case.words.ngettext
+    _plural = case.words.ngettext
     count = look.result.data.get("extensions", 0)
-    said = plural("{0}: {1} ramal com MAC.", "{0}: {1} ramais com MAC.", count)
+    said = _plural("{0}: {1} ramal com MAC.", "{0}: {1} ramais com MAC.", count)
     chart.ok(look.host, said.format(look.host, count))
 
 
