@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := $(BIN)/python -m lab
 IN_LAB := $(LAB) exec --
+WHEELS := build/wheels
+WHEELS_PYTHON := 3.11
 TEST_LAB := test-$(shell pwd | cksum | cut -d" " -f1)
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 	--no-annotate --no-header --no-emit-find-links
@@ -52,6 +54,7 @@ outside:
 
 fleet: INSIDE := tests/lab tests/roles tests/integration tests/hostile
 mails: INSIDE := tests/chaos tests/acceptance
+mails: $(WHEELS)/ready
 fleet mails:
 	@set -e; trap '$(LAB) down --name $(TEST_LAB)-$@' EXIT; $(LAB) up --fresh --ttl 5400 --name $(TEST_LAB)-$@; \
 	$(LAB) exec --name $(TEST_LAB)-$@ -- $(BIN)/pytest -m "lab $(SHORT)" $(INSIDE)
@@ -69,14 +72,11 @@ matrix: setup
 
 # Wheels for a machine without an index, as the lab's: dispatcher_wheelhouse of playbooks/site.yml. For the Python
 # of such a machine, here of the lab's audio2.
-WHEELS := build/wheels
-WHEELS_PYTHON := 3.11
-$(WHEELS)/ready: requirements/runtime-postgres.txt requirements/deploy.txt | setup
+$(WHEELS)/ready: requirements/runtime-postgres.txt requirements/build.txt | setup
 	rm -rf $(WHEELS); mkdir -p $(WHEELS)
 	$(BIN)/pip download --quiet --no-deps --require-hashes --python-version $(WHEELS_PYTHON) --dest $(WHEELS) \
 		--requirement requirements/runtime-postgres.txt
-	sed -n '/^setuptools==/,/^ .*[0-9a-f]$$/p' requirements/deploy.txt >$(WHEELS)/build.txt
-	$(BIN)/pip download --quiet --no-deps --require-hashes --dest $(WHEELS) --requirement $(WHEELS)/build.txt
+	$(BIN)/pip download --quiet --no-deps --require-hashes --dest $(WHEELS) --requirement requirements/build.txt
 	touch $@
 
 # Speed and memory beside other programs, to be read by a person: no part of any test. See benchmarks/README.md.
@@ -118,6 +118,8 @@ lock:
 	$(UV_COMPILE) --constraint requirements/dev.txt --extra postgres --extra ara pyproject.toml \
 		--output-file requirements/runtime-ara.txt
 	$(UV_COMPILE) --constraint requirements/dev.txt --extra deploy pyproject.toml --output-file requirements/deploy.txt
+	@# What has no wheel is built with it, on the machine that it is installed on.
+	echo setuptools | $(UV_COMPILE) --constraint requirements/deploy.txt - --output-file requirements/build.txt
 
 clean:
 	-$(LAB) down
