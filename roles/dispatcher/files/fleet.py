@@ -1,7 +1,7 @@
-"""Lists what of an inventory a dispatcher gets. Arguments: its folder; the hosts of the group dispatchers.
+"""Lists what of an inventory a dispatcher gets. Arguments: its folder; the hosts of group dispatchers.
 
-Stays behind: what is about the dispatchers themselves, and whole files that ansible-vault has encrypted, which
-nobody there can read. Prints the files as JSON, relative to the folder.
+Stays behind: what is about the dispatchers themselves, and whole files that ansible-vault has encrypted, as
+nobody there can read them. Prints the files as JSON, relative to the folder.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a host has, as one JSON document. Argument: the units that are to run, as JSON.
 
-It is sent to the host's own Python, whichever that is: standard library, Python 3.6 and newer, so that one that
-is too old is told so.
+It is sent to the host's own Python, whichever that is: standard library, Python 3.6 and newer. One that is
+too old for the program is then told so.
 """
 
 import grp
