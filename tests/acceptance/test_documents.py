@@ -6,6 +6,7 @@ import pytest
 
 from dispatcher.settings import PROJECT
 from tests.acceptance.world import World
+from tests.fleet import forget, fresh_phones
 from tests.markdown import DOCUMENTS, Block, blocks
 
 pytestmark = pytest.mark.lab
@@ -39,10 +40,16 @@ ELSEWHERE = {
     ("docs/OPERACAO.md", "journalctl -u athome"): "needs the installed service: test_installed.py",
     ("docs/OPERACAO.md", "sudo systemctl stop"): "needs the installed service: test_installed.py",
 }
+# What a block leaves behind in the lab.
+AFTER = {
+    ("lab/README.md", "python3 -m lab exec -- ssh"): "ip link set v-gv2p up",
+    ("lab/README.md", "python3 -m lab sh gv2p"): "python3 -m lab sh gv2p -- arimonitorctl accept",
+}
 # Commands that end when somebody ends them: after they have begun, by Ctrl-C.
 ENDLESS = re.compile(r"(?m)^(sudo )?athome (serve|work|audit --follow)\b")
 # Commands that do not end with 0 here.
 ANSWERS = {
+    "ssh -b 203.0.113.8": (255, "the attacker has no key"),
     "athome jobs cancel 42": (65, "job 42 has ended a moment before"),
     "athome explain --message": (2, "the mail is one that no server of ours has looked at"),
     "athome health": (69, "no service runs beside these commands"),
@@ -66,7 +73,15 @@ TYPED = [block for name in DOCUMENTS for block in blocks(PROJECT / name) if shel
 
 
 def elsewhere(block: Block) -> bool:
-    return any(block.document == name and block.text.startswith(start) for name, start in ELSEWHERE)
+    return found(ELSEWHERE, block) is not None
+
+
+def found(table: dict[tuple[str, str], str], block: Block) -> str | None:
+    """What a table has for the block."""
+    for (document, start), said in table.items():
+        if block.document == document and block.text.startswith(start):
+            return said
+    return None
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +90,8 @@ def world(lab, tmp_path_factory):
     made = World(tmp_path_factory.mktemp("world"))
     yield made
     made.end()
+    fresh_phones()
+    forget("203.0.113.7")
 
 
 def run_here() -> list:
@@ -90,7 +107,11 @@ def run_here() -> list:
 def test_a_block_runs_as_it_is_written(world, block):
     """Each of its commands ends as it should, in the order in which they stand."""
     world.prepare(block.text)
-    for line in world.type(ENDLESS.sub(r"timeout --preserve-status -s INT 3 \g<0>", commands(block))):
+    try:
+        typed = world.type(ENDLESS.sub(r"timeout --preserve-status -s INT 3 \g<0>", commands(block)))
+    finally:
+        world.type(found(AFTER, block) or "")
+    for line in typed:
         expected = next((status for start, (status, _why) in ANSWERS.items() if start in line.text), 0)
         assert expected == line.status, f"{line.text}\n{line.said}"
         assert "Traceback" not in line.said, f"{line.text}\n{line.said}"
@@ -98,5 +119,5 @@ def test_a_block_runs_as_it_is_written(world, block):
 
 def test_what_is_not_run_is_still_there():
     """A reason outlives no block."""
-    for name, start in ELSEWHERE:
+    for name, start in ELSEWHERE | AFTER:
         assert any(block.document == name and block.text.startswith(start) for block in TYPED), (name, start)

@@ -130,7 +130,7 @@ class World:
             for number, command in enumerate(commands)
         )
         (self.folder / "script").write_text(script)
-        path = f"{self.folder}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+        path = f"{self.folder}/bin:{self.folder}/.venv/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
         inside = ["nsenter", "--mount", f"--target={self._warm.pid}", f"--wdns={self.here}", "--"]
         subprocess.run(
             [*inside, "bash", self.folder / "script"], stdin=subprocess.DEVNULL, check=False, timeout=timeout,
