@@ -22,7 +22,7 @@ ELSEWHERE = {
         "docs/APARENCIA.md",
         ".venv/bin/python -m tests.unit.replies",
     ): "draws pictures into the checkout, by a browser",
-    ("docs/ARA.md", "sudo -u athome ARA_BASE_DIR"): "serves until ended; tests/integration/runs/test_ara.py reads",
+    ("docs/ARA.md", "sudo -u athome ARA_BASE_DIR"): "serves until ended: runs/test_ara.py",
     ("docs/AWX.md", "ansible-builder build"): "takes a container engine, as the page says",
     ("docs/VERSOES.md", "make matrix"): "takes half an hour and other Pythons",
     ("docs/VERSOES.md", ".venv/bin/python -m tests.matrix"): "takes minutes and other Pythons",
