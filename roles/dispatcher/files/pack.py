@@ -59,4 +59,4 @@ def main(source: Path, given: str, wheelhouse: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    main(Path(sys.argv[1]).resolve(), *sys.argv[2:])
