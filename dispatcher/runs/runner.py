@@ -89,7 +89,10 @@ class Runner:
         # A name of its own: the guard of a worker that has just died must not take it for its own.
         fifo = folder / f"heartbeat-{token_hex(8)}"
         try:
-            config = self._config(folder, command.runs, servers, "--diff --check" if check else "--diff")
+            config = self._config(
+                folder, command.runs, servers, self._environment() | ara.environment(self._settings),
+                cmdline="--diff --check" if check else "--diff",
+            )  # fmt: skip
             with beating(fifo, kept, canceled) as heartbeat:
                 guarding = self._guard(fifo, limit, servers if locks is None else locks)
                 config.command = [*guarding, *config.command]
@@ -117,8 +120,8 @@ class Runner:
     ) -> str:
         """Run a playbook that changes nothing, on everything it names; return Ansible Runner's status.
 
-        No job: it locks nothing and waits for nobody. ``folder`` is the run's own, and empty; connections to
-        the servers are made anew, as kept ones would hide what is wrong with keys and names by now.
+        No job: it locks nothing, waits for nobody, is not recorded. ``folder`` is the run's own, and empty;
+        connections are made anew, as kept ones would hide what is wrong with keys and names by now.
         """
 
         def event(seen: dict[str, Any]) -> bool:
@@ -127,10 +130,11 @@ class Runner:
 
         cp = folder / "cp"  # not ours to see, once the folder is gone: SSH's masters end by themselves
         config = self._config(
-            folder, playbook, (), "--diff", extravars={**variables, "ansible_control_path_dir": str(cp)}
-        )
+            folder, playbook, ("all",),
+            self._environment() | {"ANSIBLE_SSH_ARGS": _FRESH, "ANSIBLE_HOME": str(folder / "ansible")},
+            extravars={**variables, "ansible_control_path_dir": str(cp)},
+        )  # fmt: skip
         config.job_timeout = seconds
-        config.env |= {"ANSIBLE_SSH_ARGS": _FRESH, "ANSIBLE_HOME": str(folder / "ansible")}
         ansible = AnsibleRunner(config=config, event_handler=event, cancel_callback=lambda: False)
         return str(ansible.run()[0])
 
@@ -149,27 +153,25 @@ class Runner:
         return folder
 
     def _config(
-        self, folder: Path, playbook: str, servers: Sequence[str], options: str, **more: Any
+        self, folder: Path, playbook: str, servers: Sequence[str], ours: Mapping[str, str], **more: Any
     ) -> RunnerConfig:
         config = RunnerConfig(
             private_data_dir=str(folder),
             project_dir=str(PROJECT),
             playbook=str(PROJECT / "playbooks" / playbook),
             inventory=str(self._settings.inventory),
-            limit=",".join(servers) or None,
+            limit=",".join(servers),
             skip_tags="report",  # a line for the operator at the shell: here it would only cost time
-            cmdline=options,
             **more,
             ident="artifacts",
             artifact_dir=str(folder),
             quiet=True,
             fact_cache_type="memory",
             settings={"pexpect_timeout": 0.2},  # how soon a guard that does not listen is noticed
-            envvars=self._environment(),
+            envvars=dict(ours),
         )
         config.prepare()
         # Ansible Runner starts from the whole environment of this process, and writes it to disk.
-        ours = self._environment()
         config.env = {
             name: value for name, value in config.env.items() if name in ours or os.environ.get(name) != value
         }
@@ -188,7 +190,6 @@ class Runner:
     def _environment(self) -> dict[str, str]:
         runs, state = self._settings.runs, self._settings.state_dir
         environment = clean_environment() | {"ANSIBLE_HOME": str(state / "ansible")}
-        environment |= ara.environment(self._settings)
         if runs.private_key_file:
             environment["ANSIBLE_PRIVATE_KEY_FILE"] = str(credential(runs.private_key_file))
         if runs.ssh_config_file:
