@@ -41,6 +41,7 @@ ELSEWHERE = {
         "sudo athome import-legacy",
     ): "needs the old files there: tests/unit/legacy/test_import.py",
     ("docs/MIGRACAO.md", "sudo athome doctor"): "looks at the whole fleet: the doctor's own tests",
+    ("docs/INSTALACAO.md", ""): "each line is typed on a bare host: test_installed.py",
     ("docs/OPERACAO.md", "journalctl -u athome"): "needs the installed service: test_installed.py",
     ("docs/OPERACAO.md", "sudo systemctl stop"): "needs the installed service: test_installed.py",
 }
@@ -57,9 +58,10 @@ ANSWERS = {
     "athome jobs cancel 42": (65, "job 42 has ended a moment before"),
     "athome explain --message": (2, "the mail is one that no server of ours has looked at"),
     "athome health": (69, "no service runs beside these commands"),
+    "athome doctor": (75, "the same"),
 }
 # Commands that take seconds, and have short tests of their own.
-LONG = re.compile(r"ansible-playbook|lab exec|lab sh|athome run '(CHECKIP|MACCHANGE|RAMAIS)")
+LONG = re.compile(r"ansible-playbook|lab exec|lab sh|athome doctor|athome run '(CHECKIP|MACCHANGE|RAMAIS)")
 
 
 def shell(block: Block) -> bool:
@@ -112,7 +114,7 @@ def test_a_block_runs_as_it_is_written(world, block):
     """Each of its commands ends as it should, in the order in which they stand."""
     world.prepare(block.text)
     try:
-        typed = world.type(ENDLESS.sub(r"timeout --preserve-status -s INT 3 \g<0>", commands(block)))
+        typed = world.type(ENDLESS.sub(r"until-ctrl-c \g<0>", commands(block)))
     finally:
         world.type(found(AFTER, block) or "")
     for line in typed:

@@ -48,6 +48,17 @@ athome senders add {ADMIN} --role administrador
 athome run 'WHITELIST LIST'
 """
 ANA = "athome senders add ana@example.com" + "\nathome tokens issue ana@example.com" * 5 + "\n"
+UNTIL_CTRL_C = """#!/usr/bin/python3 -IS
+# Starts a command, lets it say something, or some seconds pass, and ends it as Ctrl-C does.
+import select, signal, subprocess, sys
+running = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+select.select([running.stdout], [], [], 3)
+running.send_signal(signal.SIGINT)
+sys.stdout.buffer.write(running.communicate()[0])
+sys.exit(running.returncode)
+"""
+# What a page may say to a machine, and no page may do to this one.
+NOT_HERE = ("apt", "apt-get", "journalctl", "poweroff", "reboot", "systemctl", "systemd-run")
 FILES = {
     "lista.txt": "bia@example.com\n",
     "tokens.json": '{"tokens": [{"token": "5A5A0001", "description": "telefone", "enabled": true}]}\n',
@@ -101,8 +112,10 @@ class World:
             if path.name != "athome":
                 (venv / "bin" / path.name).symlink_to(path)
         (self.folder / "bin/athome").symlink_to(venv / "bin/athome")
-        (self.folder / "bin/sudo").write_text('#!/bin/sh\nexec "$@"\n')
-        (self.folder / "bin/sudo").chmod(0o755)
+        programs = {"sudo": '#!/bin/sh\nexec "$@"\n', "until-ctrl-c": UNTIL_CTRL_C}
+        for name, program in (programs | dict.fromkeys(NOT_HERE, "#!/bin/sh\nfalse")).items():
+            (self.folder / "bin" / name).write_text(program)
+            (self.folder / "bin" / name).chmod(0o755)
         for name, text in FILES.items():
             (self.here / name).write_text(text)
         mail = build(OPERATOR, DISPATCHER, "[7E57C0DE] CHECKIP=203.0.113.7")
