@@ -224,7 +224,7 @@ def _held(path: Path) -> bool:
     except OSError as error:
         raise StoreError(
             f"{path} não pode ser lido: {error.strerror}.",
-            "Execute como a conta do serviço: sudo -u athome athome health",
+            "Execute como a conta do serviço: sudo athome health",
         ) from None
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
