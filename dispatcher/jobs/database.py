@@ -154,7 +154,7 @@ def _private_file(path: Path) -> None:
     if owner != os.geteuid():
         raise StoreError(
             f"{path.parent} pertence à conta {_account(owner)}, e não à que executa este comando.",
-            f"Execute assim: sudo -u {_account(owner)} athome …",
+            f"Execute assim: sudo -u {_account(owner)} athome … (com a instalação: sudo athome …)",
         )
 
 

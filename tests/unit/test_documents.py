@@ -1,6 +1,5 @@
 """What the documents name is there: verbs and options, settings, subjects, files, headings, metrics."""
 
-import configparser
 import re
 import shlex
 from functools import cache
@@ -142,14 +141,6 @@ def test_a_fragment_of_settings_is_valid(block, tmp_path):
             settings[section] = {**settings[section], **keys} if isinstance(keys, dict) else keys
         (tmp_path / "settings.yml").write_text(yaml.safe_dump(settings))
         load(tmp_path / "settings.yml")
-
-
-def test_every_unit_fragment_can_be_read():
-    """As systemd reads it: sections of keys."""
-    for page in DOCUMENTS:
-        for block in blocks(PROJECT / page):
-            if block.language == "ini":
-                configparser.ConfigParser(strict=False, interpolation=None).read_string(block.text)
 
 
 def test_a_metric_that_is_named_is_one():
