@@ -22,6 +22,7 @@ def look(case: Case, chart: Chart) -> None:
     _ = case.words.gettext
     chart.ok("file", _("{0} está em ordem.").format(case.path))
     _settings_file(case, chart)
+    _credentials(case, chart)
     for check, path, variable in secrets(case.settings):
         secret(case, chart, check, path, variable)
     _tokens(case, chart)
@@ -60,6 +61,20 @@ def _settings_file(case: Case, chart: Chart) -> None:
     _owner(case, chart, "file.owner", case.path, about.st_uid)
 
 
+def _credentials(case: Case, chart: Chart) -> None:
+    """Where systemd takes the service's credentials from, only root may look."""
+    _ = case.words.gettext
+    folder = case.path.parent / "credentials"
+    if folder.is_dir() and folder.stat().st_mode & _OTHERS:
+        chart.failing(
+            "credentials",
+            _("Outras contas podem ver a pasta dos segredos, {0} (modo {1:04o}).").format(
+                folder, stat.S_IMODE(folder.stat().st_mode)
+            ),
+            _("Feche a pasta:") + f"\nchmod 700 {folder}",
+        )
+
+
 def secret(case: Case, chart: Chart, check: str, path: Path, variable: str = "") -> None:
     """Note whether a secret is there, and whose. ``check`` names the key that says where it is."""
     _ = case.words.gettext
@@ -69,6 +84,11 @@ def secret(case: Case, chart: Chart, check: str, path: Path, variable: str = "")
     found = credential(path)
     if found != path:  # systemd gave it to this unit alone
         chart.ok(check, _("{0}: credencial do systemd.").format(check))
+        if os.path.lexists(path):
+            chart.warning(
+                f"{check}.copy", _("{0}: há outra cópia em {1}, que ninguém usa.").format(check, path),
+                _("Apague-a, se é mesmo uma sobra:") + f"\nshred -u {path}",
+            )  # fmt: skip
         return
     try:
         about = path.stat()

@@ -68,6 +68,24 @@ def test_a_secret_of_others_or_for_others_is_closed(case, tmp_path):
     assert {"failing"} == {one.status for one in found(configuration.look, made)}
 
 
+def test_what_systemd_hands_over_has_no_second_copy(case, tmp_path, monkeypatch):
+    """A credential is the unit's alone; a file beside the settings that nobody reads any more is named."""
+    handed, folder = tmp_path / "handed", tmp_path / "credentials"
+    handed.mkdir()
+    folder.mkdir(mode=0o750)
+    (handed / "token-pepper").write_text("a1" * 32)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed))
+    made = case(tokens={"pepper_file": "token-pepper"})
+    (closed,) = found(configuration.look, made)
+    assert closed.way_out.endswith(f"\nchmod 700 {folder}")
+    folder.chmod(0o700)
+    assert {"ok"} == {one.status for one in found(configuration.look, made)}
+    (tmp_path / "token-pepper").write_text("b2" * 32)
+    (copy,) = found(configuration.look, made)
+    assert "b2b2" not in copy.said
+    assert copy.way_out.endswith(f"\nshred -u {tmp_path}/token-pepper")
+
+
 def test_settings_that_others_can_change_are_named(case):
     """Whoever writes there decides what the service runs."""
     made = case()
