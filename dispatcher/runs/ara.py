@@ -5,6 +5,7 @@ Of the files that Ansible reads it keeps our playbooks and roles alone: an inven
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import re
 import subprocess
@@ -18,7 +19,11 @@ from dispatcher.settings import ARA_LOCAL, PROJECT, Settings
 log = logging.getLogger(__name__)
 
 _ANSWER = "5"  # seconds for ARA's server: without it the run goes on, unrecorded
-_PATIENCE = 600  # seconds to forget a day's recordings
+_PATIENCE = 600  # seconds to make the database, or to forget a day's recordings
+# Runs at the same time write into one SQLite file: each waits for its turn instead of losing what it recorded.
+_TOGETHER = (
+    '@json {"timeout": 30, "transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"}'
+)
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -44,23 +49,32 @@ def forget(settings: Settings) -> None:
     """Have what was recorded here forgotten after the days of the runs' folders."""
     if settings.runs.ara != ARA_LOCAL:
         return  # a server forgets by itself, or has somebody who looks after it
-    prune = ["playbook", "prune", "--confirm", "--limit", "100000"]
-    command = [
-        str(Path(sys.executable).with_name("ara")),
-        *prune,
-        "--days",
-        str(settings.retention.runs_days),
-    ]
-    try:
-        subprocess.run(
-            command, env=clean_environment() | _local(settings), stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=_PATIENCE, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError) as error:
-        log.warning("recordings of ARA stay: %s", getattr(error, "stderr", None) or error)
+    days = str(settings.retention.runs_days)
+    prune = ["playbook", "prune", "--confirm", "--limit", "100000", "--days", days]
+    _asked("ara", prune, _local(settings))
 
 
 def _local(settings: Settings) -> dict[str, str]:
     folder = settings.state_dir / "ara"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return {"ARA_API_CLIENT": "offline", "ARA_BASE_DIR": str(folder)}
+    found = {"ARA_API_CLIENT": "offline", "ARA_BASE_DIR": str(folder), "ARA_DATABASE_OPTIONS": _TOGETHER}
+    ready = folder / "ready"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several first runs, one makes the database
+        if not ready.exists() and _asked("ara-manage", ["migrate"], found):
+            ready.touch()
+    return found
+
+
+def _asked(program: str, arguments: list[str], environment: dict[str, str]) -> bool:
+    """Run a program of ARA's; what goes wrong is in the log, and nothing else depends on it."""
+    command = [str(Path(sys.executable).with_name(program)), *arguments]
+    try:
+        subprocess.run(
+            command, env=clean_environment() | environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=_PATIENCE, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError) as error:
+        log.warning("ARA: %s", getattr(error, "stderr", None) or error)
+        return False
+    return True

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -77,13 +78,20 @@ print("\\n" + json.dumps(playbooks))
 
 
 def test_recorded_in_the_state_folder(athome, programs, tmp_path):
-    """ARA shows the run with each server's result, and none of the inventory; after its days it is gone."""
-    result, folder = preview(athome, "local"), tmp_path / "state/ara"
+    """ARA shows runs with each server's result, and none of the inventory; after their days they are gone.
+
+    They are the first ever, and begin at the same time.
+    """
+    folder = tmp_path / "state/ara"
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda _number: preview(athome, "local"), range(3)))
     assert 0o700 == folder.stat().st_mode & 0o777
-    (playbook,) = recorded(programs, folder)
-    assert playbook["path"].endswith("playbooks/checkip.yml")
-    assert result["code"] in json.dumps(playbook["contents"])
-    assert ADDRESS not in json.dumps(playbook["arguments"])
+    playbooks = recorded(programs, folder)
+    assert len(results) == len(playbooks)
+    for playbook, result in zip(playbooks, results, strict=True):
+        assert playbook["path"].endswith("playbooks/checkip.yml")
+        assert result["code"] in json.dumps(playbook["contents"])
+        assert ADDRESS not in json.dumps(playbook["arguments"])
 
     database = folder / "ansible.sqlite"
     assert SECRET.encode() not in database.read_bytes()
