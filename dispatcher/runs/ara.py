@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 _ANSWER = "5"  # seconds for ARA's server: without it the run goes on, unrecorded
 _PATIENCE = 600  # seconds to make the database, or to forget a day's recordings
-# Runs at the same time write into one SQLite file: each waits for its turn instead of losing what it recorded.
+# Runs at the same time write into one SQLite file: each waits for its turn, and loses nothing.
 _TOGETHER = (
     '@json {"timeout": 30, "transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"}'
 )

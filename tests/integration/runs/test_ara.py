@@ -84,7 +84,7 @@ def test_recorded_in_the_state_folder(athome, programs, tmp_path):
     """
     folder = tmp_path / "state/ara"
     with ThreadPoolExecutor() as pool:
-        results = list(pool.map(lambda _number: preview(athome, "local"), range(3)))
+        results = list(pool.map(lambda _number: preview(athome, "local"), range(2)))
     assert 0o700 == folder.stat().st_mode & 0o777
     playbooks = recorded(programs, folder)
     assert len(results) == len(playbooks)
