@@ -19,11 +19,14 @@ import yaml
 from dispatcher.settings import PROJECT
 from lab.send import send
 from tests import fleet
+from tests.markdown import blocks
 from tests.road import DISPATCHER, OPERATOR, Mailbox, waited
 
 HOST = "audio2"
 ROOT = Path("/run/lab/hosts", HOST, "root")
 WHEELS = PROJECT / "build/wheels"
+PAGE = PROJECT / "docs/INSTALACAO.md"
+INSTALL = "ansible-playbook -i inventory/production playbooks/site.yml"
 MAIL = {"host": "mail.lab.example", "user": DISPATCHER, "ca_file": "/etc/ssl/certs/lab.pem"}
 
 
@@ -45,6 +48,7 @@ class Bare:
     token: str = ""
     values: dict[str, Any] = field(init=False, repr=False)
     source: Path = field(init=False)
+    typed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         secrets = self.lab / "secrets"
@@ -54,7 +58,7 @@ class Bare:
             "dispatcher_source": str(self.source),
             "dispatcher_wheelhouse": str(WHEELS),
             "dispatcher_inventory": str(self._inventory()),
-            "dispatcher_known_hosts": (self.lab / "ssh/known_hosts").read_text(),
+            "dispatcher_known_hosts": self._known_hosts(),
             "dispatcher_settings": {
                 "imap": MAIL, "smtp": MAIL, "runs": {"tell_after": 0},
                 "mail": {"address": DISPATCHER, "authserv_id": MAIL["host"], "nameservers": ["192.0.2.41"]},
@@ -65,7 +69,7 @@ class Bare:
             },
         }  # fmt: skip
         if (ROOT / "etc/athome").exists():  # an earlier run of these tests was in this lab
-            self.play(dispatcher_state="absent", dispatcher_purge=True)
+            self.play(INSTALL, dispatcher_state="absent", dispatcher_purge=True)
         (ROOT / "etc/ssl/certs/lab.pem").write_bytes((self.lab / "ca.pem").read_bytes())
 
     def _inventory(self) -> Path:
@@ -79,7 +83,9 @@ class Bare:
         for part in ("source", "publish"):
             of["sip_servers"]["vars"][f"audio_collection_{part}"].pop("credentials_file")
         # A job that is held up waits as long as an upgrade takes.
-        of["checkip_servers"]["vars"]["fail2ban_access_lock_timeout"] = 100
+        of["checkip_servers"]["vars"] |= {
+            f"fail2ban_access_{each}_timeout": 270 for each in ("lock", "total")
+        }
         fleet_of_lab["all"]["vars"] = {
             "ansible_user": "root",
             "ansible_python_interpreter": "/usr/bin/python3",
@@ -89,23 +95,53 @@ class Bare:
         (made / "hosts.yml").write_text(yaml.safe_dump(fleet_of_lab))
         return made
 
+    def _known_hosts(self) -> str:
+        """Gather the host keys of the fleet as the page does."""
+        for line in (each for each in page() if each.startswith("ssh-key")):
+            self.typed.add(line)
+            subprocess.run(["sh", "-c", line], cwd=self.folder, capture_output=True, check=True, timeout=60)
+        return (self.folder / "known_hosts").read_text()
+
     @contextmanager
-    def playing(self, *arguments: str, **values: Any) -> Iterator[subprocess.Popen]:
-        """Run the playbook; what is secret stands in a file and in no argument."""
+    def playing(self, line: str = INSTALL, **values: Any) -> Iterator[subprocess.Popen]:
+        """Run a playbook as the page has it; what is said besides, secrets too, stands in a file."""
         file = self.folder / "values.json"
         file.touch(mode=0o600)
         file.write_text(json.dumps(self.values | values))
-        command = [fleet.PLAYBOOK, "-i", "inventory/lab", "playbooks/site.yml", "-e", f"@{file}", *arguments]
         with subprocess.Popen(
-            command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True,
+            [*self._typed(line), "-e", f"@{file}"], cwd=PROJECT, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         ) as running:  # fmt: skip
             yield running
 
-    def play(self, *arguments: str, **values: Any) -> Played:
-        """Run the playbook to its end."""
-        with self.playing(*arguments, **values) as running:
+    def play(self, line: str = INSTALL, **values: Any) -> Played:
+        """Run a playbook to its end."""
+        with self.playing(line, **values) as running:
             return played(running)
+
+    def type(self, line: str, **instead: str) -> str:
+        """Run a command as the page has it, but for these words: on the host, or, of Ansible, here."""
+        words = self._typed(line, **instead)
+        if words[0].startswith("/"):
+            done = subprocess.run(
+                words,
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=120,
+            )
+            return done.stdout
+        return self.on(shlex.join(words[words[0] == "sudo" :]))
+
+    def _typed(self, line: str, **instead: str) -> list[str]:
+        assert line in page(), f"{PAGE} has no such line: {line}"
+        self.typed.add(line)
+        for old, new in {"production": "lab", "ana@example.com": OPERATOR, **instead}.items():
+            line = line.replace(old, new)
+        program, *rest = shlex.split(line)
+        return [str(fleet.PLAYBOOK.with_name(program)) if program.startswith("ansible") else program, *rest]
 
     def on(self, command: str, *, check: bool = True) -> str:
         """Run a shell command on the host, as root."""
@@ -122,13 +158,6 @@ class Bare:
     def status(self) -> str:
         """Return what the service says of itself."""
         return self.on("systemctl show -p StatusText --value athome.service", check=False)
-
-    def open_the_fleet(self) -> None:
-        """Do what the playbook's last words ask for: its public key, on every server."""
-        key = self.on("cat /etc/athome/credentials/ssh-key.pub")
-        for host in (*fleet.CHECKIP_SERVERS, "voip3", "audio"):
-            keys = ROOT.parents[1] / host / "root/root/.ssh/authorized_keys"
-            keys.write_text(keys.read_text() + key)
 
     def send(self, command: str) -> str:
         """Have the operator send a command; return the mail's Message-ID."""
@@ -152,6 +181,12 @@ class Bare:
         before = self.on(boot)
         self.on("systemctl reboot", check=False)
         waited(lambda: (now := self.on(boot, check=False)) and now != before, "no reboot", pause=0.3)
+
+
+def page() -> list[str]:
+    """Return what the page of the installation has to be typed, line by line."""
+    typed = [block.text for block in blocks(PAGE) if block.language == ""]
+    return [line for text in typed for line in text.replace("\\\n  ", "").splitlines()]
 
 
 def played(running: subprocess.Popen) -> Played:

@@ -10,13 +10,31 @@ import pytest
 
 from lab import recordings
 from lab.send import send
-from tests.acceptance.bare import WHEELS, Bare, played, release
+from tests.acceptance.bare import INSTALL, WHEELS, Bare, page, played, release
 from tests.acceptance.staff import text
 from tests.fleet import arimonitor_has, busy, forget, fresh_phones, on
 from tests.road import DISPATCHER, OPERATOR, waited
 
 pytestmark = pytest.mark.lab
 ADDRESS = "203.0.113.8"
+BACK = f"{INSTALL} -e dispatcher_state=previous"
+OPEN = next(line for line in page() if line.startswith("ansible -i"))
+# Lines of the page that are not typed here, by how they begin.
+ELSEWHERE = {
+    "sudo apt-get": "the machine of the tests has them",
+    "git ": "there is no server with it here",
+    "cd ": "we are there",
+    "python3 -m venv": "made of requirements/dev.txt, which has all of it",
+    ".venv/bin/pip": "the same",
+    "export PATH": "the same",
+    "ansible-vault create": "opens an editor",
+    "make build/wheels/ready": "made before these tests",
+    f"{INSTALL} -e dispatcher_wheelhouse=": "each of these runs has it",
+    f"{INSTALL} -e dispatcher_state=absent -e dispatcher_purge": "in the long form",
+    "sudo athome doctor": "has tests of its own",
+    "sudo systemctl stop": "in the long form",
+    "sudo ATHOME_RELEASE": "in the long form",
+}
 RAMAIS = "RAMAIS=1121,1122 SERVER=voip3 INICIO=01/11/2025 00:00 FIM=05/11/2025 23:59"
 MACCHANGE = "MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=00005e0053aa SERVER=gv2p"
 UNITS = ("athome.service", "athome-housekeeping.service")
@@ -41,7 +59,7 @@ def bare(dispatcher, lab, tmp_path_factory):
 
 def test_a_preview_on_a_fresh_host_shows_everything_and_makes_nothing(bare):
     """--check --diff foretells settings and units, shows no secret, and leaves the host as it was."""
-    done = bare.play("--check", "--diff")
+    done = bare.play(f"{INSTALL} --check --diff")
     assert 0 == done.code, done.said
     assert done.changed > 5
     assert "+ExecStart=/opt/athome/releases/" in done.said
@@ -60,7 +78,8 @@ def test_one_playbook_makes_a_service_of_it(bare):
         score = bare.on(f"systemd-analyze security --no-pager {unit} | tail -1")
         assert float(re.search(r"level for \S+: ([\d.]+)", score)[1]) <= EXPOSURE, score
     assert {"600 root"} == set(bare.on("stat -c '%a %U' /etc/athome/credentials/*").splitlines())
-    assert bare.on("cat /etc/athome/credentials/ssh-key.pub").strip() in " ".join(done.said.split())
+    assert "active (running)" in bare.type("systemctl status athome")
+    assert bare.type("sudo cat /etc/athome/credentials/ssh-key.pub").strip() in " ".join(done.said.split())
 
     again = bare.play()
     assert (0, 0) == (again.code, again.changed), again.said
@@ -68,12 +87,13 @@ def test_one_playbook_makes_a_service_of_it(bare):
 
 def test_commands_go_all_the_way(bare):
     """By mail through the service: four servers, a change that is confirmed, recordings behind a link."""
-    bare.open_the_fleet()
+    key = bare.type("sudo cat /etc/athome/credentials/ssh-key.pub").strip()
+    bare.type(OPEN, **{"ssh-ed25519 AAAA... athome@audio2": key})
     forget(ADDRESS)
-    bare.athome("senders", "add", OPERATOR)
-    bare.token = (
-        bare.athome("tokens", "issue", OPERATOR, "--description", "telefone").strip().splitlines()[-1]
-    )
+    bare.type("sudo athome senders add ana@example.com --role administrador")
+    token = bare.type('sudo athome tokens issue ana@example.com --description "celular da Ana"')
+    bare.token = token.strip().splitlines()[-1]
+    assert "✓" in bare.type("sudo athome health")
     checkip, change, ramais = (bare.send(each) for each in (f"CHECKIP={ADDRESS}", MACCHANGE, RAMAIS))
     demand = bare.answer(change)
     headers = {"In-Reply-To": demand["Message-ID"], "References": demand["Message-ID"]}
@@ -117,10 +137,16 @@ def test_an_upgrade_lets_the_job_in_flight_finish(bare):
 def test_a_rollback_is_one_word(bare):
     """The release before this runs again, answers mails, and the newer one is what it was before."""
     old, new = bare.release("previous"), bare.release()
-    done = bare.play(dispatcher_state="previous")
+    done = bare.play(BACK)
     assert 0 == done.code, done.said
     assert (old, new) == (bare.release(), bare.release("previous"))
     assert "Simulação" in text(bare.answer(bare.send(f"CHECKIP={ADDRESS} SIMULAR")))
+
+
+def test_the_page_has_no_other_commands(bare):
+    """Every line of docs/INSTALACAO.md that can be typed here was, by the tests above."""
+    left = set(page()) - bare.typed - {f"{INSTALL} -e dispatcher_state=absent"}
+    assert not [line for line in left if not line.startswith(tuple(ELSEWHERE))]
 
 
 @pytest.mark.long
@@ -166,25 +192,30 @@ def test_settings_that_it_cannot_start_with_are_taken_back(bare):
 
 @pytest.mark.long
 def test_a_release_that_does_not_know_the_database_is_refused(bare):
-    """The tables are of a newer version: refused before anything is stopped, with the way out."""
-    version = (
+    """The tables are of a newer version: refused, nothing is stopped; with the old database it goes."""
+    newer = (
         'import sqlite3; c = sqlite3.connect("/var/lib/athome/athome.db");'
-        ' c.execute("UPDATE schema_version SET version = version + %s"); c.commit()'
+        ' c.execute("UPDATE schema_version SET version = version + 1"); c.commit()'
     )
-    before = bare.release(), bare.on("systemctl show -p MainPID athome.service")
-    bare.on(f"runuser -u athome -- python3 -c '{version % 1}'")
-    try:
-        done = bare.play(dispatcher_state="previous")
-    finally:
-        bare.on(f"runuser -u athome -- python3 -c '{version % -1}'")
+    pid = "systemctl show -p MainPID athome.service"
+    before, previous = bare.on(pid), bare.release("previous")
+    bare.on(f"runuser -u athome -- python3 -c '{newer}'")
+    done = bare.play(BACK)
     assert 0 != done.code
     assert "athome restore" in done.said
-    assert before == (bare.release(), bare.on("systemctl show -p MainPID athome.service"))
+    assert before == bare.on(pid)
+
+    bare.type("sudo systemctl stop athome")
+    newest = bare.on("ls /var/lib/athome/backups/upgrades/*").split()[-1]
+    line = next(line for line in page() if "athome restore" in line)
+    bare.type(line, **{"0.1.0-123456789abc": previous, line.split()[-1]: newest})
+    done = bare.play(BACK)
+    assert (0, previous) == (done.code, bare.release()), done.said
 
 
 def test_what_is_removed_leaves_its_data(bare):
     """Units, command and releases are gone; database, settings and secrets stay, unless purged."""
-    done = bare.play(dispatcher_state="absent")
+    done = bare.play(f"{INSTALL} -e dispatcher_state=absent")
     assert 0 == done.code, done.said
     gone = "ls -d /opt/athome /usr/local/bin/athome /etc/systemd/system/athome*"
     assert "" == bare.on(gone, check=False)
@@ -198,6 +229,6 @@ def test_what_is_removed_leaves_its_data(bare):
 @pytest.mark.long
 def test_a_purge_leaves_nothing(bare):
     """Data, settings, secrets and the account go too, when asked for."""
-    done = bare.play(dispatcher_state="absent", dispatcher_purge=True)
+    done = bare.play(f"{INSTALL} -e dispatcher_state=absent -e dispatcher_purge=true")
     assert 0 == done.code, done.said
     assert "" == bare.on("ls -d /etc/athome /var/lib/athome /var/lib/athome-audio; id -u athome", check=False)
