@@ -11,6 +11,7 @@ Exit status 1 when anything failed; what is not to be had on this machine is nam
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import subprocess
 import sys
@@ -42,14 +43,24 @@ def main() -> int:
     parser.add_argument("--controllers", nargs="+", choices=VERSIONS, default=VERSIONS, metavar="PYTHON")
     parser.add_argument("--targets", nargs="+", choices=EVERY, default=EVERY, metavar="PYTHON")
     options = parser.parse_args()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            parser.error(f"another one runs in {FOLDER}: its controllers are shared")
+        return _run(options.controllers, options.targets)
+
+
+def _run(versions: Sequence[str], targets: Sequence[str]) -> int:
     started = time.monotonic()
-    made = {version: controller(version) for version in options.controllers}
+    made = {version: controller(version) for version in versions}
     missing = [version for version, one in made.items() if one is None]
     controllers = [one for one in made.values() if one]
     work: list[Callable[[], Found]] = [
-        lambda: _fleet(controllers, options.targets),
+        lambda: _fleet(controllers, targets),
         *(lambda one=one: _unit(one) for one in controllers),
-        *(lambda version=version: _modules(version) for version in options.targets),
+        *(lambda version=version: _modules(version) for version in targets),
     ]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         cells = dict(found for result in pool.map(lambda each: each(), work) for found in result)
@@ -60,7 +71,7 @@ def main() -> int:
     print(
         f"\n{datetime.now(timezone.utc):%Y-%m-%d}, {time.monotonic() - started:.0f} s; reports: {_REPORTS}\n"
     )
-    print(table(rows, [UNIT, *options.targets], cells))
+    print(table(rows, [UNIT, *targets], cells))
     return 1 if any(outcome.failed for outcome in cells.values()) else 0
 
 
