@@ -112,6 +112,22 @@ def test_databases_are_looked_at_and_left_as_they_are(case, tmp_path):
         found(database.look, made)
 
 
+def test_a_shared_database_is_looked_at_too(case, postgres):
+    """Empty before the first start, then answering, with its version; one that is away is said so, soon."""
+    with postgres.database() as url:
+        made = case(database={"url": url})
+        (empty,) = found(database.look, made)
+        assert ("schema", "warning") == (empty.check, empty.status)
+        connect(made.settings.job_store).dispose()
+        (one,) = found(database.look, made)
+        assert ("ok", True) == (one.status, one.said.startswith("PostgreSQL 1"))
+    chart = Chart("database")
+    with pytest.raises(OverError):
+        database.look(case(database={"url": "postgresql+psycopg://athome@127.0.0.1:1/athome"}), chart)
+    assert ["failing"] == [one.status for one in chart.findings]
+    assert chart.findings[0].way_out
+
+
 @pytest.mark.parametrize(
     ("offered", "missing"),
     [
