@@ -49,6 +49,7 @@ class Bare:
     values: dict[str, Any] = field(init=False, repr=False)
     source: Path = field(init=False)
     typed: set[str] = field(default_factory=set)
+    more: tuple[str, ...] = ()  # arguments of every playbook
 
     def __post_init__(self) -> None:
         secrets = self.lab / "secrets"
@@ -109,7 +110,7 @@ class Bare:
         file.touch(mode=0o600)
         file.write_text(json.dumps(self.values | values))
         with subprocess.Popen(
-            [*self._typed(line), "-e", f"@{file}"], cwd=PROJECT, stdin=subprocess.DEVNULL,
+            [*self._typed(line), *self.more, "-e", f"@{file}"], cwd=PROJECT, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         ) as running:  # fmt: skip
             yield running
@@ -192,8 +193,8 @@ def page() -> list[str]:
 def played(running: subprocess.Popen) -> Played:
     """Wait for a run of the playbook."""
     said, _ = running.communicate(timeout=280)
-    counts = re.search(rf"{HOST} .*changed=(\d+)", said)
-    return Played(running.returncode, int(counts[1]) if counts else -1, said)
+    changed = sum(int(count) for count in re.findall(r"(?m)^\w+ +: ok=\d+ +changed=(\d+)", said))
+    return Played(running.returncode, changed, said)
 
 
 def checkout(folder: Path) -> Path:

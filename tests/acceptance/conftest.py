@@ -1,7 +1,12 @@
 """One dispatcher that serves for all acceptance tests which do not harm it."""
 
+import json
+
 import pytest
 
+from lab import recordings
+from tests.acceptance.bare import WHEELS, Bare
+from tests.fleet import fresh_phones
 from tests.road import ADMIN, OPERATOR, Mailbox, make
 
 
@@ -29,4 +34,20 @@ def governed(dispatcher, lab, tmp_path_factory):
     made.start()
     yield made
     assert made.stop() == 0
+    dispatcher.start()
+
+
+@pytest.fixture(scope="module")
+def bare(dispatcher, lab, tmp_path_factory):
+    """The bare host, while the dispatcher of all tests rests: both would read the same mailbox."""
+    if json.loads((lab / "state.json").read_text())["mode"] != "systemd":
+        pytest.skip("the lab runs in plain mode: its hosts have no systemd")
+    assert (WHEELS / "ready").exists(), "make build/wheels/ready"
+    assert dispatcher.stop() == 0
+    made = Bare(lab, tmp_path_factory.mktemp("bare"))
+    recordings.lay("voip3", recordings.planned("voip3", files=100), lambda _line: None)
+    fresh_phones()
+    yield made
+    made.on("! systemctl cat athome.service || systemctl disable --now athome.service", check=False)
+    fresh_phones()
     dispatcher.start()

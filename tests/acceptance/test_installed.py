@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import ExitStack
 
 import pytest
 
-from lab import recordings
 from lab.send import send
-from tests.acceptance.bare import INSTALL, WHEELS, Bare, page, played, release
+from tests.acceptance.bare import INSTALL, page, played, release
 from tests.acceptance.staff import text
-from tests.fleet import arimonitor_has, busy, forget, fresh_phones, on
+from tests.fleet import arimonitor_has, busy, forget, on
 from tests.road import DISPATCHER, OPERATOR, waited
 
 pytestmark = pytest.mark.lab
@@ -39,22 +37,6 @@ RAMAIS = "RAMAIS=1121,1122 SERVER=voip3 INICIO=01/11/2025 00:00 FIM=05/11/2025 2
 MACCHANGE = "MACCHANGE=3010 MACATUAL=010203040506 MACFUTURO=00005e0053aa SERVER=gv2p"
 UNITS = ("athome.service", "athome-housekeeping.service")
 EXPOSURE = 2.0  # of 10, as systemd-analyze counts
-
-
-@pytest.fixture(scope="module")
-def bare(dispatcher, lab, tmp_path_factory):
-    """The bare host, while the dispatcher of all tests rests: both would read the same mailbox."""
-    if json.loads((lab / "state.json").read_text())["mode"] != "systemd":
-        pytest.skip("the lab runs in plain mode: its hosts have no systemd")
-    assert (WHEELS / "ready").exists(), "make build/wheels/ready"
-    assert dispatcher.stop() == 0
-    made = Bare(lab, tmp_path_factory.mktemp("bare"))
-    recordings.lay("voip3", recordings.planned("voip3", files=100), lambda _line: None)
-    fresh_phones()
-    yield made
-    made.on("! systemctl cat athome.service || systemctl disable --now athome.service", check=False)
-    fresh_phones()
-    dispatcher.start()
 
 
 def test_a_preview_on_a_fresh_host_shows_everything_and_makes_nothing(bare):
@@ -211,6 +193,24 @@ def test_a_release_that_does_not_know_the_database_is_refused(bare):
     bare.type(line, **{"0.1.0-123456789abc": previous, line.split()[-1]: newest})
     done = bare.play(BACK)
     assert (0, previous) == (done.code, bare.release()), done.said
+
+
+@pytest.mark.long
+def test_an_installation_that_was_cut_off_is_done_again(bare):
+    """The machine is started anew in the middle: the old release runs; the next try ends well."""
+    before = bare.release()
+    release(bare.source, "0.4.0")
+    with bare.playing() as running:
+        half = "ls -d /opt/athome/releases/0.4.0-*/lib/python*/site-packages/click"
+        waited(lambda: bare.on(half, check=False), "not begun", timeout=200, pause=0.2)
+        running.kill()
+    bare.reboot()
+    waited(lambda: bare.on("systemctl is-active athome.service", check=False).strip() == "active", "not back")
+    assert before == bare.release()
+    assert "" == bare.on("ls /opt/athome/releases/0.4.0-*/ready", check=False)
+    done = bare.play()
+    assert 0 == done.code, done.said
+    assert "athome, version 0.4.0" == bare.athome("--version").strip()
 
 
 def test_what_is_removed_leaves_its_data(bare):
