@@ -1,4 +1,4 @@
-"""The container for AWX has what the project itself is locked to; ansible-lint holds the file to its schema."""
+"""The container for AWX has what the project is locked to; ansible-lint holds the file to its schema."""
 
 import re
 
