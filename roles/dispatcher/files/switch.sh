@@ -59,7 +59,7 @@ put_back() {
     cp -p "$good"/units/* "$units"
     cp -p "$good"/etc/* "$etc"
     link "$old" current
-    wanted=$was
+    [ -z "$was" ] || wanted=$was
     start
 }
 
