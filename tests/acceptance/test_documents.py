@@ -6,7 +6,6 @@ import pytest
 
 from dispatcher.settings import PROJECT
 from tests.acceptance.world import World
-from tests.fleet import forget, fresh_phones
 from tests.markdown import DOCUMENTS, Block, blocks
 
 pytestmark = pytest.mark.lab
@@ -45,8 +44,10 @@ ELSEWHERE = {
     ("docs/OPERACAO.md", "journalctl -u athome"): "needs the installed service: test_installed.py",
     ("docs/OPERACAO.md", "sudo systemctl stop"): "needs the installed service: test_installed.py",
 }
-# What a block leaves behind in the lab.
+FRESH = ".venv/bin/python -c 'from tests import fleet; fleet.fresh_phones(); fleet.forget(\"203.0.113.7\")'"
+# What a block leaves behind in the lab, and how it is put back.
 AFTER = {
+    ("README.md", "athome explain '[7E57C0DE]"): FRESH,
     ("lab/README.md", "python3 -m lab exec -- ssh"): "ip link set v-gv2p up",
     ("lab/README.md", "python3 -m lab sh gv2p"): "python3 -m lab sh gv2p -- arimonitorctl accept",
 }
@@ -96,8 +97,6 @@ def world(lab, tmp_path_factory):
     made = World(tmp_path_factory.mktemp("world"))
     yield made
     made.end()
-    fresh_phones()
-    forget("203.0.113.7")
 
 
 def run_here() -> list:
@@ -116,7 +115,7 @@ def test_a_block_runs_as_it_is_written(world, block):
     try:
         typed = world.type(ENDLESS.sub(r"until-ctrl-c \g<0>", commands(block)))
     finally:
-        world.type(found(AFTER, block) or "")
+        assert {0} >= {line.status for line in world.type(found(AFTER, block) or "")}
     for line in typed:
         expected = next((status for start, (status, _why) in ANSWERS.items() if start in line.text), 0)
         assert expected == line.status, f"{line.text}\n{line.said}"

@@ -45,7 +45,6 @@ exec {python} {project}/tests/acceptance/warm.py {folder}/warm {folder}/.venv/bi
 PEOPLE = f"""
 athome senders add {OPERATOR}
 athome senders add {ADMIN} --role administrador
-athome run 'WHITELIST LIST'
 """
 ANA = "athome senders add ana@example.com" + "\nathome tokens issue ana@example.com" * 5 + "\n"
 UNTIL_CTRL_C = """#!/usr/bin/python3 -IS
@@ -91,11 +90,11 @@ class World:
         self._warm = subprocess.Popen([*apart, "bash", "-c", script])
         waited((folder / "warm").exists, "no warm athome", timeout=30, pause=0.02)
         self.prepared = {}
-        for name, commands in {"people": PEOPLE, "ana": PEOPLE + ANA}.items():
-            self._empty()
+        for name, commands in {"people": PEOPLE, "ana": ANA}.items():
             assert [0] * commands.count("athome") == [line.status for line in self.type(commands)]
             with closing(sqlite3.connect(folder / "state/athome.db")) as database, database:
-                database.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'jobs'", (NEXT_JOB - 1,))
+                database.execute("DELETE FROM sqlite_sequence WHERE name = 'jobs'")
+                database.execute("INSERT INTO sqlite_sequence VALUES ('jobs', ?)", (NEXT_JOB - 1,))
             self.prepared[name] = shutil.copytree(folder / "state", folder / name)
 
     def _lay_files(self) -> None:
@@ -134,7 +133,7 @@ class World:
         (self.folder / "state").chmod(0o700)
         (self.folder / "state/backups").mkdir(exist_ok=True)
 
-    def type(self, text: str, timeout: int = 200) -> list[Line]:
+    def type(self, text: str, timeout: int = 400) -> list[Line]:
         """Type the commands into one shell, one after the other, whatever becomes of each."""
         commands = split(text)
         log = self.folder / "said"
