@@ -66,11 +66,13 @@ LONG = re.compile(r"ansible-playbook|lab exec|lab sh|athome doctor|athome run '(
 
 
 def shell(block: Block) -> bool:
-    return block.language in ("", "sh", "console") and not block.text.startswith("[")
+    return block.language in ("", "sh", "console", "python") and not block.text.startswith("[")
 
 
 def commands(block: Block) -> str:
     """What is typed: of a `console` what stands behind the prompt."""
+    if block.language == "python":
+        return f".venv/bin/python - <<'END'\n{block.text}END\n"
     if block.language != "console":
         return block.text
     return "".join(f"{line[2:]}\n" for line in block.text.splitlines() if line.startswith("$ "))
