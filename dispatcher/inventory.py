@@ -16,6 +16,7 @@ from dispatcher.errors import InventoryError
 from dispatcher.runs.environment import clean_environment
 from dispatcher.settings import PROJECT
 
+GROUPS = ("sip_servers", "checkip_servers", "macchange_servers", "audio_servers", "dispatchers")  # that count
 _PATIENCE = 60  # seconds for Ansible to read the inventory
 
 
@@ -70,7 +71,7 @@ def _ask_ansible(path: Path) -> Inventory:
                 "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
             }
             done = subprocess.run(
-                [str(program), "--inventory", str(path), "--list"],
+                [str(program), "--inventory", str(path.absolute()), "--list"],
                 # Ansible refuses an input that does not block, as an SSH that shares ours may leave it.
                 stdin=subprocess.DEVNULL,
                 cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=True,

@@ -34,7 +34,9 @@ _FATES = {
 
 
 @click.command("import-legacy")
-@click.argument("folders", metavar="PASTA...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument(
+    "folders", metavar="PASTA...", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False)
+)
 @click.option("--check", is_flag=True, help="Só mostra o que seria feito; nada muda.")
 @click.option(
     "--out",

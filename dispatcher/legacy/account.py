@@ -81,6 +81,8 @@ def _password(file: str, pair: Pair, target: Target) -> Row:
     if not pair.value:
         return Row(*place, "missing", N_("está vazia; grave a senha em {0}"), (target.password_file,))
     text = N_("{0} e smtp-password, modo 0600; o valor não é mostrado")
+    if " #" in pair.value:
+        text = N_("{0} e smtp-password, modo 0600; o que vem depois de # também é da senha: confira")
     return Row(*place, "taken", text, (target.password_file,))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from dispatcher.i18n import N_
@@ -28,7 +29,7 @@ def weak(
         yield Advice(
             N_("A senha da caixa está à vista em {0}, e em toda cópia de segurança desse arquivo."),
             N_("Troque-a no provedor, grave a nova em {1} e em smtp-password, e apague: shred -u {2}"),
-            (_names(secrets, ", "), target.password_file, _names(secrets, " ")),
+            (_names(secrets), target.password_file, _arguments(secrets)),
         )
         password = account.first(machines, "EMAIL_PASSWORD")
         if password and target.password_there and target.password == password[1].value:
@@ -43,13 +44,13 @@ def weak(
             N_("Emita um para cada pessoa (athome tokens issue ENDEREÇO) e apague: shred -u {1}")
             if sender is None
             else N_("Troque cada um que importou (athome tokens rotate NÚMERO) e apague: shred -u {1}"),
-            (_names(tokens, ", "), _names(tokens, " ")),
+            (_names(tokens), _arguments(tokens)),
         )
     if exposed := [source for source in (*secrets, *tokens) if source.exposed]:
         yield Advice(
             N_("Outras contas da máquina podem ler {0}."),
             N_("Até apagar: chmod 600 {1}"),
-            (_names(exposed, ", "), _names(exposed, " ")),
+            (_names(exposed), _arguments(exposed)),
         )
     if named := [server.id for server in servers if server.named]:
         yield Advice(
@@ -101,5 +102,10 @@ def steps(
         )
 
 
-def _names(sources: list[Source], between: str) -> str:
-    return between.join(source.name for source in sources)
+def _names(sources: list[Source]) -> str:
+    return ", ".join(source.name for source in sources)
+
+
+def _arguments(sources: list[Source]) -> str:
+    """Return them as a line in a shell has them."""
+    return shlex.join(source.name for source in sources)

@@ -48,5 +48,5 @@ def _write(file: File) -> None:
     except OSError as error:
         raise LegacyError(
             f"Não é possível gravar {file.path}: {error.strerror}.",
-            "Indique com --out uma pasta em que esta conta possa gravar. O que já foi feito não se repete.",
+            "Repita quando houver espaço e o direito de gravar ali, ou indique outra pasta com --out.",
         ) from None

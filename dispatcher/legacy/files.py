@@ -40,6 +40,8 @@ def read(path: Path) -> Source | None:
             content = file.read(_LIMIT + 1)
             reached = path.parent.stat().st_mode & 0o011
     except FileNotFoundError:
+        if path.is_symlink():
+            raise LegacyError(f"{path} aponta para o que não existe.", "Copie o próprio arquivo.") from None
         return None
     except IsADirectoryError:
         raise LegacyError(f"{path} não é um arquivo.", "Copie o arquivo antigo para esse lugar.") from None

@@ -32,13 +32,17 @@ dispatcher_secrets:
 
 
 def files(servers: tuple[OldServer, ...]) -> dict[str, str]:
-    """Return each file's text, by its path in the inventory's folder."""
-    found = {"hosts.yml": _hosts(servers), "group_vars/dispatchers/dispatcher.yml": _DISPATCHERS}
+    """Return each file's text, by its path in the inventory's folder.
+
+    The hosts come last: with them the inventory is there, and a next run does not complete what an
+    interrupted one has left.
+    """
+    found = {"group_vars/dispatchers/dispatcher.yml": _DISPATCHERS}
     for form in sorted(FORMS.rglob("*.yml")):
         name = str(form.relative_to(FORMS))
         if not name.startswith("dispatchers/"):
             found[f"group_vars/{name}"] = form.read_text(encoding="utf-8")
-    return found
+    return found | {"hosts.yml": _hosts(servers)}
 
 
 def unaddressed(servers: tuple[OldServer, ...]) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def claims(
 ) -> Iterator[tuple[Row, Claim | None]]:
     """Yield each token, with whose it is to be. ``people``: who is authorised, or will be."""
     judge = _judge(target, sender, people)
-    seen: set[str] = set()
+    seen: dict[str, bool] = {}
     for machine in machines:
         if machine.tokens is None:
             continue
@@ -47,11 +47,14 @@ def claims(
             for key in one.unknown:
                 yield Row(source.name, str(one.item), visible(key, 40), "ignored", NO_EQUIVALENT), None
             place = (source.name, str(one.item), f"token {_masked(one)}")
-            if one.token in seen:
+            if (known := seen.get(one.token)) is None:
+                seen[one.token] = one.enabled
+                yield judge(place, one)
+            elif known == one.enabled:
                 yield Row(*place, "repeated", N_("o mesmo token já está mais acima")), None
             else:
-                yield judge(place, one)
-            seen.add(one.token)
+                text = N_("o mesmo token já está mais acima, com outro enabled; vale o primeiro")
+                yield Row(*place, "refused", text), None
 
 
 def _judge(target: Target, sender: str | None, people: frozenset[str]) -> _Judge:
@@ -71,6 +74,9 @@ def _judge(target: Target, sender: str | None, people: frozenset[str]) -> _Judge
     def judge(place: _Place, one: OldToken) -> tuple[Row, Claim | None]:
         if counts(sender, one.token):
             return Row(*place, "there", N_("já era de {0}"), (sender,)), None
+        if other := next((person for person in target.listed if counts(person, one.token)), None):
+            text = N_("já é de {0}, e um token é de uma pessoa: emita outro para {1}")
+            return Row(*place, "refused", text, (other, sender)), None
         text = N_("passa a ser de {0}") if one.enabled else N_("passa a ser de {0}, desativado como estava")
         return Row(*place, "taken", text, (sender,)), Claim(sender, one.token, one.description, one.enabled)
 

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from dispatcher.i18n import N_
+from dispatcher.inventory import GROUPS
 from dispatcher.legacy.documents import entries
 from dispatcher.legacy.rows import Wrong
 
@@ -17,6 +18,8 @@ S3 = "s3"
 _EXAMPLE = '{"sip_servers": [{"id": "gv1p", "host": "192.0.2.11", "audios_from": "audio"}]}'
 _FIELDS = ("id", "host", "audios_from")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")  # what Ansible takes for one host's name, and a subject too
+_TAKEN = ("all", "ungrouped", "localhost", S3, *GROUPS)  # to Ansible, or to us, these are something else
+_ZONE = re.compile(r"[A-Za-z0-9_.-]+")  # of a link-local address; to Python any text at all is one
 _NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.?", re.ASCII)
 
 
@@ -69,12 +72,21 @@ def _problems(entry: Any) -> list[tuple[str, str]]:
     if not isinstance(entry, dict):
         return [("sip_servers", N_("não é um objeto com id, host e audios_from"))]
     expected: dict[str, tuple[Callable[[str], object], str]] = {
-        "id": (_ID.fullmatch, N_("esperado: um nome curto, como gv1p (letras, números, - e _)")),
+        "id": (_free, N_("esperado: um nome curto, como gv1p (letras, números, - e _)")),
         "host": (_host, N_("esperado: um endereço ou nome, como 192.0.2.11, sem conta nem porta")),
-        "audios_from": (_ID.fullmatch, N_("esperado: s3, ou o nome do servidor de arquivos, como audio")),
+        "audios_from": (_source, N_("esperado: s3, ou o nome do servidor de arquivos, como audio")),
     }
     values = {field: entry[field].strip() if isinstance(entry.get(field), str) else "" for field in _FIELDS}
     return [(field, text) for field, (good, text) in expected.items() if not good(values[field])]
+
+
+def _free(value: str) -> bool:
+    """Whether a host may have this name."""
+    return bool(_ID.fullmatch(value)) and value.lower() not in _TAKEN
+
+
+def _source(value: str) -> bool:
+    return value.lower() == S3 or _free(value)
 
 
 def _host(value: str) -> bool:
@@ -83,8 +95,9 @@ def _host(value: str) -> bool:
 
 
 def _address(value: str) -> bool:
+    address, percent, zone = value.partition("%")
     try:
-        ip_address(value)
+        ip_address(address)
     except ValueError:
         return False
-    return True
+    return not percent or (":" in address and bool(_ZONE.fullmatch(zone)))

@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from dispatcher.errors import AthomeError, SecretError, SettingsError
 from dispatcher.inventory import Inventory, InventorySource
 from dispatcher.jobs.database import connect
+from dispatcher.legacy.files import LegacyError
 from dispatcher.mail.sender import Sender
 from dispatcher.mail.senders import Senders
 from dispatcher.mail.tokens import opened
@@ -40,8 +41,8 @@ class Target:
 
     @property
     def password_files(self) -> tuple[Path, ...]:
-        """Where the account's password goes: to what reads the mailbox and to what sends."""
-        return self.password_file, self.password_file.with_name("smtp-password")
+        """Where the account's password goes: to what sends, and at last to what reads the mailbox."""
+        return self.password_file.with_name("smtp-password"), self.password_file
 
     def counts(self) -> Counts:
         """Return the question whether a token is there already. Raises SettingsError, SecretError."""
@@ -51,7 +52,7 @@ class Target:
 
 
 def look(settings_path: Path, out: Path | None) -> Target:
-    """Return what there is. Raises InventoryError when an inventory cannot be read, StoreError."""
+    """Return what there is. Raises LegacyError where nobody lets us look, InventoryError, StoreError."""
     settings, unready = _loaded(settings_path)
     folder = settings_path.parent if out is None else out
     file = settings_path if out is None else folder / "settings.yml"
@@ -60,12 +61,18 @@ def look(settings_path: Path, out: Path | None) -> Target:
         inventory = settings.inventory
         password_file = settings.imap.password_file if settings.imap else password_file
     password = _password(settings if out is None else None, password_file)
-    there = inventory.is_file() or (inventory.is_dir() and any(inventory.iterdir()))
+    try:
+        settings_there, fleet_there = file.exists(), _inventory_there(inventory)
+    except PermissionError as error:
+        raise LegacyError(
+            f"Esta conta não pode olhar {error.filename}.",
+            "Rode como a conta do serviço (sudo athome), ou indique com --out uma pasta desta conta.",
+        ) from None
     return Target(
         file,
-        file.exists(),
+        settings_there,
         inventory,
-        InventorySource(inventory).read() if there else None,
+        InventorySource(inventory).read() if fleet_there else None,
         password_file,
         password is not None or _exists(password_file),
         password,
@@ -89,6 +96,13 @@ def _password(settings: Settings | None, file: Path) -> str | None:
     with suppress(OSError, UnicodeDecodeError):
         return file.read_text(encoding="utf-8").strip()
     return None
+
+
+def _inventory_there(path: Path) -> bool:
+    """Whether there is anything that Ansible takes hosts from; variables alone are no inventory."""
+    if not path.is_dir():
+        return path.is_file()
+    return any(one.name not in ("group_vars", "host_vars") and one.name[0] != "." for one in path.iterdir())
 
 
 def _exists(file: Path) -> bool:

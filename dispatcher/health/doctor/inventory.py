@@ -14,10 +14,9 @@ from dispatcher.health.doctor.case import Case
 from dispatcher.health.doctor.chart import Chart
 from dispatcher.health.doctor.configuration import secret
 from dispatcher.health.doctor.specification import unknown, wrong
-from dispatcher.inventory import Inventory
+from dispatcher.inventory import GROUPS, Inventory
 from dispatcher.replies.visible import visible
 
-GROUPS = ("sip_servers", "checkip_servers", "macchange_servers", "audio_servers", "dispatchers")
 _ANSIBLES = ("all", "ungrouped")
 _KEY = "ansible_ssh_private_key_file"
 _ROLES = {

@@ -29,6 +29,11 @@ def servers(*entries):
         ({**GOOD, "host": "192.0.2.11:2222"}, ["host"]),
         ({**GOOD, "host": "192.0.2.300"}, ["host"]),
         ({**GOOD, "host": "-oProxyCommand=id"}, ["host"]),
+        ({**GOOD, "host": "fe80::1%{{ lookup('pipe', 'id') }}"}, ["host"]),  # a zone is any text, to Python
+        ({**GOOD, "host": "192.0.2.11%eth0"}, ["host"]),
+        ({**GOOD, "id": "all", "audios_from": "localhost"}, ["id", "audios_from"]),
+        ({**GOOD, "id": "Sip_Servers"}, ["id"]),
+        ({**GOOD, "id": "s3"}, ["id"]),
         ({**GOOD, "host": None, "audios_from": "/mnt/audio"}, ["host", "audios_from"]),
         (GOOD, ["id"]),  # a second one
     ],
@@ -41,7 +46,7 @@ def test_a_wrong_server_is_named_by_its_fields(entry, fields):
 
 
 @pytest.mark.parametrize(
-    "host", ["192.0.2.11", "2001:db8::11", "gv1p", "gv1p.example.com", "gv-1p.example.com."]
+    "host", ["192.0.2.11", "2001:db8::11", "fe80::11%eth0", "gv1p", "gv1p.example.com", "gv-1p.example.com."]
 )
 def test_addresses_and_names(host):
     """Both reach a server; a name is told apart."""
@@ -59,6 +64,7 @@ def test_addresses_and_names(host):
         ('{"servers": []}', "tokens"),
         ("[" * 100_000, "tokens.json"),
         ("9" * 5000, "tokens.json"),
+        ('{"tokens": [{"token": "7E57C0DE", "token": "7E57AB1E"}]}', "duas vezes token"),
     ],
 )
 def test_what_is_no_such_file_is_said_with_an_example(text, words):
@@ -66,7 +72,17 @@ def test_what_is_no_such_file_is_said_with_an_example(text, words):
     with pytest.raises(LegacyError) as error:
         tokens_json.parse(text, "tokens.json")
     assert words in error.value.problem
-    assert '{"tokens": [' in error.value.way_out
+    assert '{"tokens": [' in error.value.way_out or "duas" in words
+
+
+def test_a_description_tells_no_token():
+    """Also not one of another entry; what only looks like one stays."""
+    entries = [
+        {"token": "7E57C0DE", "description": "7e57c0de, depois 7E57AB1E; 20251110"},
+        {"token": "7e57ab1e"},
+    ]
+    found = tokens_json.parse(json.dumps({"tokens": entries}), "tokens.json")
+    assert "…, depois …; 20251110" == found.tokens[0].description
 
 
 def test_unknown_keys_are_kept_for_the_account():
@@ -111,7 +127,8 @@ def test_what_is_no_file_does_not_hold_up(tmp_path):
     """A pipe, a folder and a file of megabytes are said to be none; one that is not there is not there."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "large").write_bytes(b"#" * 2**20 + b"#")
-    for name in ("pipe", ".", "large"):
+    (tmp_path / "gone").symlink_to(tmp_path / "none")
+    for name in ("pipe", ".", "large", "gone"):
         with pytest.raises(LegacyError):
             files.read(tmp_path / name)
     assert files.read(tmp_path / "none") is None

@@ -13,6 +13,8 @@ from dispatcher.cli import athome
 from dispatcher.errors import SettingsError
 from dispatcher.inventory import InventorySource
 from dispatcher.jobs.database import connect
+from dispatcher.legacy import apply
+from dispatcher.legacy.files import LegacyError
 from dispatcher.mail.proof import Proof
 from dispatcher.mail.senders import Senders
 from dispatcher.mail.tokens import Tokens
@@ -178,6 +180,7 @@ def test_the_whole_way(move):
     assert isinstance(tokens.prove(ANA, "7E57AB1E", time.time()), Proof)
 
     before = move.files()
+    assert f"já é de {ANA}, e um token é de uma pessoa" in move("--sender", BIA)
     again = fates(move("--sender", ANA))
     assert before == move.files()
     assert set() == {"importado", "depois", "reemitir"} & set(again.values())
@@ -203,9 +206,42 @@ def test_one_bad_file_does_not_stop_the_others(move):
     assert "tokens.json não é JSON: linha 1, coluna 13." in said
     assert move.settings.is_file()
     (move.old / "empty").mkdir()
+    assert (
+        2 == CliRunner().invoke(athome, ["import-legacy", str(move.old / "audio2" / "tokens.json")]).exit_code
+    )
     for nothing in ("empty", "none"):
         done = CliRunner().invoke(athome, ["import-legacy", str(move.old / nothing)])
         assert "monitor_config.txt, tokens.json nem servers_config.json" in str(done.exception)
+
+
+def test_what_was_interrupted_is_completed(move, monkeypatch):
+    """A disk that fills up at any file: the next run writes the rest. A relative path is from here."""
+    monkeypatch.chdir(move.folder)
+    move("--out", "complete")
+    write, room = apply._write, 0
+
+    def limited(file):
+        nonlocal room
+        room -= not file.path.exists()
+        if room < 0:
+            raise LegacyError("full", "")
+        write(file)
+
+    monkeypatch.setattr(apply, "_write", limited)
+    names = [path.relative_to("complete") for path in Path("complete").rglob("*") if path.is_file()]
+    for count in range(1, len(names)):
+        room = 1
+        done = CliRunner().invoke(
+            athome, ["--settings", "none.yml", "import-legacy", "old/audio2", "--out", "part"]
+        )
+        assert "full" == getattr(done.exception, "problem", None), done.output
+        assert count == sum(Path("part", name).is_file() for name in names)
+    room = 1
+    move("--out", "part")
+    assert [] == [
+        name for name in names if Path("complete", name).read_bytes() != Path("part", name).read_bytes()
+    ]
+    move("--out", "part")  # now there is an inventory to be read
 
 
 def test_what_is_there_is_never_touched(move):
