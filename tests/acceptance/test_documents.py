@@ -41,7 +41,7 @@ ELSEWHERE = {
     ): "needs the old files there: tests/unit/legacy/test_import.py",
     ("docs/MIGRACAO.md", "sudo athome doctor"): "looks at the whole fleet: the doctor's own tests",
     ("docs/INSTALACAO.md", ""): "each line is typed on a bare host: test_installed.py",
-    ("docs/OPERACAO.md", "journalctl -u athome"): "needs the installed service: test_installed.py",
+    ("docs/OPERACAO.md", "journalctl -t athome"): "needs the installed service: test_installed.py",
     ("docs/OPERACAO.md", "sudo systemctl stop"): "needs the installed service: test_installed.py",
 }
 FRESH = ".venv/bin/python -c 'from tests import fleet; fleet.fresh_phones(); fleet.forget(\"203.0.113.7\")'"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import ExitStack
 
 import pytest
 
+from dispatcher.settings import PROJECT
 from lab.send import send
 from tests.acceptance.bare import INSTALL, page, played, release
 from tests.acceptance.staff import text
 from tests.fleet import arimonitor_has, busy, forget, on
+from tests.markdown import blocks
 from tests.road import DISPATCHER, OPERATOR, waited
 
 pytestmark = pytest.mark.lab
@@ -129,6 +132,20 @@ def test_the_page_has_no_other_commands(bare):
     """Every line of docs/INSTALACAO.md that can be typed here was, by the tests above."""
     left = set(page()) - bare.typed - {f"{INSTALL} -e dispatcher_state=absent"}
     assert not [line for line in left if not line.startswith(tuple(ELSEWHERE))]
+
+
+@pytest.mark.long
+def test_the_log_and_the_copies_are_as_the_operators_page_says(bare):
+    """docs/OPERACAO.md: each line of the log is an object; a copy is restored, and the service is back."""
+    texts = [block.text for block in blocks(PROJECT / "docs/OPERACAO.md")]
+    logs, back = (
+        next(one for one in texts if one.startswith(word)) for word in ("journalctl", "sudo systemctl")
+    )
+    for line in logs.splitlines():
+        entries = bare.on(line.partition(" | jq ")[0]).splitlines()
+        assert all(isinstance(json.loads(entry), dict) for entry in entries)
+    bare.on(f"athome backup {re.search(r'[^ ]+[.]db', back)[0]}")
+    assert "✗" not in bare.on("set -e\n" + back.replace("sudo ", ""))
 
 
 @pytest.mark.long
