@@ -45,9 +45,11 @@ remember() {
     good=$opt/releases/$new/good
     rm -rf "$good.new"
     mkdir "$good.new" "$good.new/units" "$good.new/etc"
-    cp -p "$units"/athome.service "$units"/athome-* "$good.new/units"
+    for file in "$units"/athome.service "$units"/athome-*; do
+        [ ! -f "$file" ] || cp -p "$file" "$good.new/units"
+    done
     for file in "$etc"/settings.yml "$etc"/work-*.yml; do
-        [ ! -e "$file" ] || cp -p "$file" "$good.new/etc"
+        [ ! -f "$file" ] || cp -p "$file" "$good.new/etc"
     done
     rm -rf "$good"
     mv "$good.new" "$good"
