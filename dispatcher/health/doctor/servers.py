@@ -88,7 +88,7 @@ def _server(case: Case, chart: Chart, look: Look) -> None:
     chart.ok(look.host, _("{0}: responde por SSH; Python {1}.").format(look.host, python))
     core = version("ansible-core")
     oldest = oldest_python(core)
-    if oldest and _numbers(python) < oldest:
+    if oldest and python and _numbers(python) < oldest:
         chart.warning(
             look.host,
             _("{0}: o Python {1} é antigo demais para os módulos do ansible-core {2}.").format(
