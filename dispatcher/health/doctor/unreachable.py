@@ -65,12 +65,13 @@ def unreachable(case: Case, chart: Chart, look: Look, host: str) -> None:
     if any(finding.check == host and finding.status == "failing" for finding in chart.findings):
         return
     variables = case.inventory.read().variables.get(host, {})
-    address, number = str(variables.get("ansible_host") or host), int(variables.get("ansible_port") or 22)
+    # As text: it may be a template, which nobody has filled in here.
+    address, number = str(variables.get("ansible_host") or host), str(variables.get("ansible_port") or 22)
     values = {
         "address": address,
         "number": number,
-        "port": f" -p {number}" if number != 22 else "",  # noqa: PLR2004 - SSH's own
-        "name": address if number == 22 else f"'[{address}]:{number}'",  # noqa: PLR2004
+        "port": f" -p {number}" if number != "22" else "",
+        "name": address if number == "22" else f"'[{address}]:{number}'",
         "user": variables.get("ansible_user") or "root",
         "known_hosts": _known_hosts(case, str(variables.get("ansible_ssh_common_args") or ""), address),
     }
