@@ -159,8 +159,7 @@ DONE = {
 }  # fmt: skip
 QUERIES = ("found", "not_found", "verified", "readable")
 OUTCOMES = dict.fromkeys(FAILED, "failed") | {
-    code: "ok" if code.startswith("already") or code in QUERIES else "changed"
-    for code in DONE
+    code: "ok" if code.startswith("already") or code in QUERIES else "changed" for code in DONE
 }
 
 
