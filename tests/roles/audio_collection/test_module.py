@@ -456,7 +456,7 @@ def test_low_priority(request_of, python):
     assert 20 == built["archive"]["files"]
     told = [(one["files"], one["bytes"]) for one in ask.progress]
     assert sorted(told) == told
-    assert len(set(told)) > 1
+    assert any(0 < files < 20 for files, _bytes in told)  # once is enough: a busy machine asks seldom
     assert {(20, 20 * len(wav()))} >= {(one["of"], one["of_bytes"]) for one in ask.progress if one["of"]}
 
 
