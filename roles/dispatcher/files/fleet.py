@@ -7,11 +7,13 @@ nobody there can read them. Prints the files as JSON, relative to the folder.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 NOT_AN_INVENTORY = ("ansible.cfg", "playbooks", "roles", ".git")
 VAULT = b"$ANSIBLE_VAULT"
+SECRET = re.compile(rb"^[^#\n]*(!vault\b|\bdispatcher_secrets\b)", re.MULTILINE)
 
 
 def wanted(path: Path, dispatchers: tuple[str, ...]) -> bool:
@@ -40,6 +42,12 @@ def main(folder: Path, *dispatchers: str) -> None:
         for path in files
         if wanted(path.relative_to(folder), dispatchers) and not path.read_bytes().startswith(VAULT)
     ]
+    if secret := [name for name in found if SECRET.search((folder / name).read_bytes())]:
+        sys.exit(
+            f"{', '.join(secret)} would be copied to the dispatcher, with dispatcher_secrets or with values"
+            " (!vault) that nobody there can decrypt. Move these to group_vars/dispatchers, or to a file that"
+            " ansible-vault has encrypted as a whole: both stay behind."
+        )
     print(json.dumps(found))
 
 

@@ -5,6 +5,9 @@ umask 022
 release=$1 python=$2 requirements=$3 options=$4
 from=$release/from
 
+exec 9>/run/athome-install.lock
+flock 9
+[ ! -e "$release/ready" ] || exit 0 # another run of the playbook has just made it
 rm -rf "$release"
 mkdir -p "$from"
 tar -xf "$release.tar" -C "$from" --no-same-owner

@@ -6,6 +6,7 @@ too old for the program is then told so.
 
 import grp
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -43,6 +44,13 @@ def runs(unit: str) -> bool:
     return asked == ("enabled", "active")
 
 
+def settled() -> bool:
+    """Whether what is in place has been started with: a run that was cut off may have left it newer."""
+    good = OPT / "current" / "good"
+    placed = [*UNITS.glob("athome*.*"), *ETC.glob("*.yml"), *(ETC / "credentials").glob("*")]
+    return good.is_dir() and all(path.stat().st_mtime <= good.stat().st_mtime for path in placed)
+
+
 wanted = set(json.loads(sys.argv[1]))
 enabled = {path.name for path in UNITS.glob("*.wants/athome*")}
 system = dict(re.findall(r'(?m)^(\w+)="?(.*?)"?$', text(Path("/etc/os-release"))))
@@ -50,6 +58,7 @@ packages = {"python3-venv": find_spec("ensurepip"), "openssh-client": shutil.whi
 seen = {
     "system": system.get("PRETTY_NAME", "?"),
     "family": [system.get("ID", ""), *system.get("ID_LIKE", "").split()],
+    "root": os.geteuid() == 0,
     "python": list(sys.version_info[:3]),
     "systemd": int((re.findall(r"\d+", said("systemctl", "--version")) or [0])[0]),
     "missing": [name for name, there in packages.items() if not there],
@@ -59,7 +68,7 @@ seen = {
     "previous": linked("previous"),
     "credentials": names(ETC / "credentials"),
     "inventory": names(ETC / "inventory"),
-    "as_wanted": enabled == wanted and all(runs(unit) for unit in wanted),
+    "as_wanted": settled() and enabled == wanted and all(runs(unit) for unit in wanted),
     "orphan_retries": text(Path("/proc/sys/net/ipv4/tcp_orphan_retries")),
 }
 print(json.dumps(seen))

@@ -39,6 +39,8 @@ def main(source: Path, given: str, wheelhouse: str) -> None:
         sys.exit(f"{source}/requirements lacks {', '.join(lacking)}: set dispatcher_source to the checkout.")
     if wheelhouse and not (Path(wheelhouse) / "ready").is_file():
         sys.exit(f"{wheelhouse} is no finished folder of wheels: make build/wheels/ready makes one.")
+    if given and not Path(given).is_file():
+        sys.exit(f"dispatcher_wheel: there is no file {given}.")
     folder = source / "build" / "release"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as fresh:

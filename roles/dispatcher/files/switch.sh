@@ -2,9 +2,18 @@
 # One script, so that a controller that goes away in the middle leaves nothing half done. When the release does not
 # come up, what ran before is put back, with the units and settings that it last ran well with: RELEASE/good.
 set -eu
+# Neither Ctrl-C on a controller that is the host itself nor an output that nobody reads any more ends it half-way.
+trap '' HUP INT TERM PIPE
+exec 9>/run/athome-switch.lock
+flock -n 9 || {
+    echo "Another run of this playbook is putting a release to work: wait until it has ended, and repeat." >&2
+    exit 1
+}
 new=$1 state=$2 kept=$3 wanted=$4
 opt=/opt/athome etc=/etc/athome units=/etc/systemd/system backups=$state/backups/upgrades
 old=$(basename "$(readlink "$opt/current" || true)")
+# A first release that never came up is nothing to copy the database with, or to go back to.
+[ "$old" = "$new" ] || [ -d "$opt/releases/$old/good" ] || old=
 
 link() {
     ln -sfn "releases/$1" "$opt/$2.new"
@@ -38,7 +47,10 @@ start() {
 
 back_up() {
     [ -n "$old" ] && [ "$old" != "$new" ] && [ -e "$state/athome.db" ] || return 0
-    /usr/local/bin/athome backup "$backups" --keep "$kept"
+    # One that an upgrade of the system has left without its Python copies nothing: the new one does.
+    by=$old
+    "$opt/releases/$old/bin/python" -c '' || by=$new
+    ATHOME_RELEASE=$by /usr/local/bin/athome backup "$backups" --keep "$kept"
 }
 
 remember() {
@@ -76,8 +88,7 @@ forget() {
 was=$(systemctl list-units --plain --no-legend --state=active 'athome.service' 'athome-work@*' 'athome-housekeeping.timer' |
     cut -d' ' -f1 | tr '\n' ' ')
 since=$(date '+%F %T')
-stop
-if said=$(back_up 2>&1) && link "$new" current && said=$(start 2>&1); then
+if said=$(stop 2>&1) && said=$(back_up 2>&1) && link "$new" current && said=$(start 2>&1); then
     [ -z "$old" ] || [ "$old" = "$new" ] || link "$old" previous
     remember
     forget
@@ -87,11 +98,13 @@ fi
     echo "Release $new did not come up: $said"
     journalctl --no-pager --quiet --output=cat --since "$since" --unit 'athome.service' --unit 'athome-work@*' |
         tail -n 15
-} >&2
-stop
+} >&2 || true
+stop || true
 if [ "$new" = "$old" ]; then what="the settings and units that it last ran with"; else what="release $old"; fi
 if said=$(put_back 2>&1); then
     echo "What ran before goes on: $what." >&2
+elif [ -z "$old" ]; then
+    echo "Nothing runs: no release ran here before. Mend what is said above, and repeat." >&2
 else
     {
         echo "Nothing runs now. $what could not be put back: ${said:-there was none}"

@@ -38,6 +38,15 @@ def test_of_an_inventory_the_fleet_is_taken(tmp_path, capsys):
     assert sorted(TAKEN) == json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("content", ["a: !vault |\n  $ANSIBLE_VAULT;1.1\n", "dispatcher_secrets: {a: b}"])
+def test_a_secret_does_not_go_along(tmp_path, content):
+    """A value that nobody there could decrypt, or one that the service must not have as a file, is named."""
+    lay(tmp_path, "hosts.yml", content="# dispatcher_secrets are elsewhere")
+    lay(tmp_path, "group_vars/all.yml", content=content)
+    with pytest.raises(SystemExit, match=r"group_vars/all\.yml would be copied"):
+        loaded(FILES / "fleet.py").main(tmp_path)
+
+
 @pytest.mark.parametrize("other", ["ansible.cfg", "roles/x"])
 def test_a_folder_with_more_than_an_inventory_is_refused(tmp_path, other):
     """An inventory file beside a whole project does not take the project along."""
