@@ -12,7 +12,7 @@ TEST_LAB := test-$(shell pwd | cksum | cut -d" " -f1)
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 	--no-annotate --no-header --no-emit-find-links
 
-.PHONY: setup packages demo docs test test-long labs outside fleet mails check bench lab-up lab-down lock clean
+.PHONY: setup packages demo docs test test-long labs units outside mails fleet whole check bench matrix lab-up lab-down lock clean
 
 setup: packages $(VENV)/ready
 
@@ -30,34 +30,44 @@ $(VENV)/ready: requirements/dev.txt pyproject.toml
 demo: setup lab-up
 	@$(IN_LAB) $(BIN)/python -m lab.demo
 
-# Three parts side by side, as each waits a lot: the tests that need no lab around them, and those that do, in two
-# labs of their own (one that somebody looks around in stays as it is). Those that start labs themselves come before
-# the second of these: a machine has room for four.
+# Four rows side by side, as each waits a lot. Those that need a lab around them have one of their own (one that
+# somebody looks around in stays as it is). A machine has room for three labs at a time, so a row begins with what
+# needs none: `labs` starts some itself.
 SHORT := and not long
-PART := $(MAKE) --no-print-directory SHORT="$(SHORT)"
-test test-long: check
+ROW := $(MAKE) --no-print-directory --jobs=1 --keep-going SHORT="$(SHORT)"
+test test-long: setup
 	$(BIN)/python tests/roles/fail2ban_access/servers.py
-	@mkdir -p build; trap 'kill $$fleet $$mails 2>/dev/null' EXIT; \
-	$(PART) mails >build/mails.log 2>&1 & mails=$$!; \
-	$(PART) --jobs=1 --keep-going labs fleet >build/fleet.log 2>&1 & fleet=$$!; \
-	$(PART) outside; outside=$$?; \
-	echo "What ran beside these, in labs: build/fleet.log, build/mails.log"; \
+	@mkdir -p build; trap 'kill $$mails $$fleet $$whole 2>/dev/null' EXIT; \
+	$(ROW) mails >build/mails.log 2>&1 & mails=$$!; \
+	$(ROW) labs fleet >build/fleet.log 2>&1 & fleet=$$!; \
+	$(ROW) units whole >build/whole.log 2>&1 & whole=$$!; \
+	$(ROW) check outside; outside=$$?; \
+	echo "What ran beside these: build/mails.log, build/fleet.log, build/whole.log"; \
+	wait $$whole; whole_rc=$$?; tail -n +1 build/whole.log; \
 	wait $$fleet; fleet_rc=$$?; tail -n +1 build/fleet.log; \
 	wait $$mails; mails_rc=$$?; tail -n +1 build/mails.log; \
-	exit $$((outside + fleet_rc + mails_rc))
+	exit $$((outside + whole_rc + fleet_rc + mails_rc))
 
 labs:
 	$(BIN)/pytest -m "not lab $(SHORT)" tests/lab
 
-outside:
-	$(BIN)/pytest -m "not lab $(SHORT)" --ignore tests/lab tests
+units:
+	$(BIN)/pytest -m "not lab $(SHORT)" tests/unit
 
+outside:
+	$(BIN)/pytest -m "not lab $(SHORT)" --ignore tests/lab --ignore tests/unit tests
+
+# What takes the whole road at once: a storm of failures, an installation, every page's commands.
+WHOLE := tests/chaos tests/acceptance/test_doctor.py tests/acceptance/test_documents.py \
+	tests/acceptance/test_installed.py tests/acceptance/test_installed_on_two.py tests/integration/test_contributing.py
+whole: INSIDE := $(WHOLE)
+mails: INSIDE := tests/acceptance
 fleet: INSIDE := tests/lab tests/roles tests/integration tests/hostile
-mails: INSIDE := tests/chaos tests/acceptance
-mails: $(WHEELS)/ready
-fleet mails:
+whole: $(WHEELS)/ready
+mails fleet: OTHERS := $(WHOLE:%=--ignore %)
+mails fleet whole:
 	@set -e; trap '$(LAB) down --name $(TEST_LAB)-$@' EXIT; $(LAB) up --fresh --ttl 5400 --name $(TEST_LAB)-$@; \
-	$(LAB) exec --name $(TEST_LAB)-$@ -- $(BIN)/pytest -m "lab $(SHORT)" $(INSIDE)
+	$(LAB) exec --name $(TEST_LAB)-$@ -- $(BIN)/pytest -m "lab $(SHORT)" $(OTHERS) $(INSIDE)
 
 test-long: SHORT :=
 test-long: asterisk

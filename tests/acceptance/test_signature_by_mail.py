@@ -40,6 +40,7 @@ def unsigned(subject):
     return str(message["Message-ID"])
 
 
+@pytest.mark.long  # without a mail server: tests/unit/test_intake.py
 def test_a_mail_waits_while_the_dns_does_not_answer(lab, stopped):
     """It stays in the inbox without a row or an answer, and others do not wait; with a DNS it is answered."""
     settle(stopped, nameservers=[NO_NAME_SERVER], dns_timeout=0.5)

@@ -81,12 +81,14 @@ def test_an_event_is_stored_and_applied():
     assert ([event()], NEW) == (events(), mac())
 
 
+@pytest.mark.long
 def test_the_first_table_is_the_operators_list():
     """Before any event arimonitor has the MACs of macs.csv, in lower case, and no others."""
     assert [OLD, "00005e005311", "00005e005313"] == [mac(extension) for extension in ("3010", "3011", "3013")]
     assert [None, None, None] == [mac(extension) for extension in ("3012", "3016", "3018")]
 
 
+@pytest.mark.long
 def test_a_mac_is_added_and_removed():
     """An event without a new MAC takes the extension out of the table, one without an old MAC adds it."""
     assert notify(event("one", after="")) == (TAKEN, "")
@@ -113,6 +115,7 @@ def test_the_same_transaction_with_another_content_is_refused():
     assert ([event()], NEW) == (events(), mac())
 
 
+@pytest.mark.long
 def test_a_reverse_is_an_event_like_others():
     """The reverse of an event brings the MAC back, and says what it reverses."""
     notify(event("one"))
@@ -121,6 +124,7 @@ def test_a_reverse_is_an_event_like_others():
     assert ([event("one"), back], OLD) == (events(), mac())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -138,6 +142,7 @@ def test_an_event_of_another_form_is_refused(wrong, words):
     assert ([], OLD) == (events(), mac())
 
 
+@pytest.mark.long
 def test_a_missing_field_is_named():
     """An event without a field is refused with the field's name."""
     incomplete = event()
@@ -145,6 +150,7 @@ def test_a_missing_field_is_named():
     assert notify(incomplete) == (REFUSED, "arimonitor-notify: arimonitor refuses: the event has no host")
 
 
+@pytest.mark.long
 def test_no_event_is_not_sent():
     """What is no event at all is told apart from a refusal, and is not sent."""
     status, words = notify("no JSON")
@@ -161,6 +167,7 @@ def test_refuse():
     assert ([], OLD) == (events(), mac())
 
 
+@pytest.mark.long
 def test_hang():
     """In mode hang there is no answer and nothing is applied; the next event is taken again."""
     ctl("hang")
@@ -195,6 +202,7 @@ def test_die():
     assert notify(event()) == (TAKEN, "")
 
 
+@pytest.mark.long
 def test_slow():
     """In mode slow an event is applied in the end, though its sender gave up before."""
     ctl("slow", "2")
@@ -204,6 +212,7 @@ def test_slow():
     assert ["20261123T081136123456-9f3c", "two"] == [each["transaction"] for each in events()]
 
 
+@pytest.mark.long
 def test_forget():
     """After forget the table, the events and the mode are those of the first start, also after it died."""
     notify(event())
@@ -215,6 +224,7 @@ def test_forget():
     assert notify(event()) == (TAKEN, "")
 
 
+@pytest.mark.long
 def test_show():
     """Show prints the mode, the table and the events."""
     notify(event())
@@ -224,6 +234,7 @@ def test_show():
     assert event() == json.loads(shown.splitlines()[-1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("words", [("sleep",), ("slow",), ("slow", "long"), ("accept", "2"), ()])
 def test_an_unknown_mode_is_refused(words):
     """An unknown mode is answered with those that there are, and changes nothing."""
@@ -234,6 +245,7 @@ def test_an_unknown_mode_is_refused(words):
     assert "apply-and-hang" in caught.value.stderr
 
 
+@pytest.mark.long
 def test_many_at_once():
     """Of events that come at once each is stored, and each is stored whole."""
     many = [event(f"t{number}", before=OLD, after=f"00005e0053{number:02x}") for number in range(8)]
@@ -244,6 +256,7 @@ def test_many_at_once():
     assert stored[-1]["mac_after"] == mac()
 
 
+@pytest.mark.long
 def test_the_list_is_read_again_when_told(on_host):
     """At a reload, arimonitor takes the MACs from macs.csv as it is now."""
     notify(event())

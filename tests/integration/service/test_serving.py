@@ -190,6 +190,7 @@ def test_the_log_is_json_and_shows_no_secret(serving):
         assert secret not in serving.log.read_text()
 
 
+@pytest.mark.long  # beside a process that writes: tests/unit/jobs/test_backup.py
 def test_a_backup_of_a_running_service_is_whole_and_goes_back_when_it_rests(serving):
     """`athome backup` disturbs nobody; `athome restore` waits until the service has ended, killed or not."""
     serving.start()
