@@ -36,6 +36,7 @@ def test_nothing_keeps_anybody_out(tmp_path, pages):
     assert [] == violations(found)
 
 
+@pytest.mark.long  # the same structure with other words
 def test_nothing_keeps_anybody_out_in_english(tmp_path, pages):
     """The words are others, the colours are not: they are what takes long."""
     found = audit(tmp_path, pages["en"], LIGHT, without=COLOURS)
