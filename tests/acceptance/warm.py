@@ -32,6 +32,8 @@ def serve(path: str) -> None:
     server.bind(path)
     server.listen(16)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for whoever answers
+    # A shell that has started the tests in the background has had Ctrl-C ignored for all that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     while True:
         caller = server.accept()[0]
         if os.fork() == 0:
