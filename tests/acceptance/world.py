@@ -48,19 +48,12 @@ athome senders add {ADMIN} --role administrador
 """
 ANA = "athome senders add ana@example.com" + "\nathome tokens issue ana@example.com" * 5 + "\n"
 UNTIL_CTRL_C = """#!/usr/bin/python3 -IS
-# Starts a command, lets it say something, or some seconds pass, and ends it as Ctrl-C does; again, as
-# people do, when nothing happens: an interrupt in the middle of a start may be lost.
+# Starts a command, lets it say something, or some seconds pass, and ends it as Ctrl-C does.
 import select, signal, subprocess, sys
 running = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 select.select([running.stdout], [], [], 3)
-said = None
-while said is None:
-    running.send_signal(signal.SIGINT)
-    try:
-        said = running.communicate(timeout=5)[0]
-    except subprocess.TimeoutExpired:
-        pass
-sys.stdout.buffer.write(said)
+running.send_signal(signal.SIGINT)
+sys.stdout.buffer.write(running.communicate()[0])
 sys.exit(running.returncode)
 """
 # What a page may say to a machine, and no page may do to this one.
