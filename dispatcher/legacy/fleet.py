@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dispatcher.i18n import N_
 from dispatcher.inventory import Inventory
 from dispatcher.legacy.machine import Machine
-from dispatcher.legacy.rows import NO_EQUIVALENT, Row
+from dispatcher.legacy.rows import NO_EQUIVALENT, Row, unusable
 from dispatcher.legacy.servers_config import OldServer
 from dispatcher.legacy.target import Target
 from dispatcher.replies.visible import visible
@@ -35,10 +35,8 @@ def servers(machines: tuple[Machine, ...], target: Target) -> Iterator[tuple[Row
         if machine.servers is None:
             continue
         source, document = machine.servers
-        for key in document.unknown:
-            yield Row(source.name, "—", visible(key, 40), "ignored", NO_EQUIVALENT), None
-        for wrong in document.wrong:
-            yield wrong.row(source.name), None
+        for row in unusable(source.name, document.unknown, document.wrong):
+            yield row, None
         for one in document.servers:
             for key in one.unknown:
                 place = (source.name, str(one.item), visible(f"{one.id}.{key}", 40))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dispatcher.errors import SettingsError
 from dispatcher.i18n import N_
 from dispatcher.legacy.machine import Machine
-from dispatcher.legacy.rows import LATER, NO_EQUIVALENT, Fate, Row
+from dispatcher.legacy.rows import LATER, NO_EQUIVALENT, Fate, Row, unusable
 from dispatcher.legacy.target import Target
 from dispatcher.legacy.tokens_json import OldToken
 from dispatcher.replies.visible import visible
@@ -39,10 +39,8 @@ def claims(
         if machine.tokens is None:
             continue
         source, document = machine.tokens
-        for key in document.unknown:
-            yield Row(source.name, "—", visible(key, 40), "ignored", NO_EQUIVALENT), None
-        for wrong in document.wrong:
-            yield wrong.row(source.name), None
+        for row in unusable(source.name, document.unknown, document.wrong):
+            yield row, None
         for one in document.tokens:
             for key in one.unknown:
                 yield Row(source.name, str(one.item), visible(key, 40), "ignored", NO_EQUIVALENT), None

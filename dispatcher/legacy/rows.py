@@ -5,10 +5,12 @@ A text is a sentence of the catalogue with ``{0}`` … for its values; it is tra
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from dispatcher.i18n import N_
+from dispatcher.replies.visible import visible
 
 Fate = Literal["taken", "there", "repeated", "replaced", "ignored", "reissue", "missing", "later", "refused"]
 
@@ -49,3 +51,11 @@ class Wrong:
     def row(self, file: str) -> Row:
         """Return it as what became of it."""
         return Row(file, self.place, self.field, "refused", self.text, self.values)
+
+
+def unusable(file: str, unknown: Iterable[str], wrong: Iterable[Wrong]) -> Iterator[Row]:
+    """Yield what a file has besides its entries: keys that nobody knows, and what cannot be understood."""
+    for key in unknown:
+        yield Row(file, "—", visible(key, 40), "ignored", NO_EQUIVALENT)
+    for each in wrong:
+        yield each.row(file)
